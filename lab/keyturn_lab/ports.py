@@ -1,7 +1,7 @@
 """Free loopback ports that stay free until their server binds them.
 
-A port that the kernel hands out for port 0 comes from the range that it uses for outgoing connections too, so it can be taken again before a
-server binds it, or while a server is being restarted on it. These are chosen below that range.
+A port that the kernel hands out for port 0 comes from the range that it uses for outgoing connections too, so it can be taken again
+before a server binds it, or while a server is being restarted on it. These are chosen below that range.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+from contextlib import suppress
 
 from keyturn_lab.controlplane import binaries
 from keyturn_lab.controlplane.build import build
@@ -19,7 +20,9 @@ def main() -> None:
         return
     with ControlPlane() as plane:
         print(f"export KUBECONFIG={plane.kubeconfig}")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess, wait_until
 
 READY_SECONDS = 60.0
+APISERVER_GRACE_SECONDS = 1.0
+"""It would wait for its watches to end by themselves, which those of the other parts do not."""
 CONTROLLER_MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
 
 
@@ -56,7 +58,7 @@ class ControlPlane(Cluster):
 
     def stop_apiserver(self) -> None:
         """The other parts keep running, and keep trying to reach it."""
-        self._parts["kube-apiserver"].stop()
+        self._parts["kube-apiserver"].stop(grace=APISERVER_GRACE_SECONDS)
 
     def start_apiserver(self) -> None:
         """On the same port and data as before."""
