@@ -1,0 +1,62 @@
+"""The kinds of `keyturn.dev/v1alpha1` as pydantic models: the one source of the CRDs and of the API reference."""
+
+from .connection import (
+    Allow,
+    Auth,
+    AWSConnection,
+    AWSConnectionSpec,
+    ClusterAWSConnection,
+    ClusterAWSConnectionSpec,
+    ConnectionSpec,
+    ConnectionStatus,
+    NamespaceSelector,
+    SecretRef,
+    StaticCredentials,
+    Verb,
+)
+from .meta import API_VERSION, GROUP, VERSION, Condition, ConditionStatus, Kind, ObjectMeta, Resource, duration, rfc3339
+from .rotatingsecret import (
+    Adoption,
+    ConflictPolicy,
+    ConnectionKind,
+    ConnectionRef,
+    DeletionPolicy,
+    Discovery,
+    KeyMapping,
+    MirrorStatus,
+    OnChange,
+    Rollout,
+    RotatingSecret,
+    RotatingSecretSpec,
+    RotatingSecretStatus,
+    Rotation,
+    RotationTimes,
+    Schedule,
+    SecretSummary,
+    SecretType,
+    Settled,
+    SourceStatus,
+    Strategy,
+    Suspend,
+    Target,
+    WorkloadKind,
+    WorkloadRule,
+)
+from .rotationrun import (
+    MAX_WORKLOADS,
+    Action,
+    RotationRun,
+    RotationRunSpec,
+    RotationRunStatus,
+    RunSecretRef,
+    RunSummary,
+    RunVersions,
+    Step,
+    StepName,
+    StepState,
+    Trigger,
+    WorkloadState,
+    WorkloadStatus,
+)
+
+KINDS: tuple[type[Kind], ...] = (RotatingSecret, RotationRun, AWSConnection, ClusterAWSConnection)

@@ -1,0 +1,292 @@
+"""RotationRun: one change of credential, with a beginning, an end and a record.
+
+As a Job is to its CronJob: what somebody wants to happen once is the spec, which never changes; what has happened is the status.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .meta import (
+    CEL,
+    Conditions,
+    Count,
+    Generation,
+    Immutable,
+    Kind,
+    ListMap,
+    Message,
+    Model,
+    ObjectName,
+    OwnName,
+    PrinterColumn,
+    Reason,
+    Resource,
+    Short,
+    Time,
+    VersionId,
+    condition_column,
+)
+from .rotatingsecret import WorkloadKind
+
+MAX_WORKLOADS = 100
+
+
+class Action(StrEnum):
+    """What a run does."""
+
+    ROTATE = "Rotate"
+    ROLLOUT = "Rollout"
+
+
+class Trigger(StrEnum):
+    """Why a run came to be."""
+
+    MANUAL = "Manual"
+    SCHEDULE = "Schedule"
+    OBSERVED = "Observed"
+    EDITED = "Edited"
+
+
+class StepName(StrEnum):
+    """The steps of a run, in their order."""
+
+    ROTATE = "Rotate"
+    MIRROR = "Mirror"
+    ROLLOUT = "Rollout"
+    RETIRE = "Retire"
+
+
+class StepState(StrEnum):
+    """How far a step is."""
+
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    UNSUPPORTED = "Unsupported"
+
+
+class WorkloadState(StrEnum):
+    """How far a workload is."""
+
+    WAITING = "Waiting"
+    RESTARTING = "Restarting"
+    RELOADING = "Reloading"
+    EXTERNAL = "External"
+    ADOPTED = "Adopted"
+    HELD = "Held"
+    REVERTED = "Reverted"
+    SKIPPED = "Skipped"
+
+
+class RunSecretRef(Model):
+    """A RotatingSecret of the same namespace."""
+
+    name: OwnName
+    """Its name."""
+
+
+class RotationRunSpec(Model):
+    """What is to happen, once."""
+
+    rules: ClassVar = (
+        CEL(
+            "self.trigger != 'Observed' || has(self.versionId)",
+            "must be set with trigger Observed",
+            Reason.REQUIRED,
+            ".versionId",
+        ),
+        CEL(
+            "!has(self.versionId) || (self.trigger != 'Manual' && self.trigger != 'Schedule')",
+            "must not be set with trigger Manual or Schedule: the version is not known before AWS has made it",
+            Reason.FORBIDDEN,
+            ".versionId",
+        ),
+        CEL(
+            "has(self.slot) == (self.trigger == 'Schedule')",
+            "must be set with trigger Schedule, and only then",
+            Reason.INVALID,
+            ".slot",
+        ),
+    )
+
+    secret_ref: RunSecretRef
+    """The RotatingSecret whose credential is changed."""
+
+    action: Action = Action.ROTATE
+    """Rotate: have AWS make a new version, and bring it to the workloads. Rollout: bring the current version to the workloads
+    again, for example after a Held run was looked into."""
+
+    trigger: Trigger = Trigger.MANUAL
+    """Why: Manual (a person or a program asked), Schedule, Observed (AWS or a person rotated), Edited (keys or template of the
+    RotatingSecret changed). Leave all but Manual to Keyturn."""
+
+    version_id: VersionId | None = None
+    """With Observed: the version that was noticed."""
+
+    slot: Time | None = None
+    """With Schedule: the scheduled time, before the spread."""
+
+    reason: Annotated[str, Field(max_length=1024)] | None = None
+    """Why, in your own words, for the record. For example: laptop lost."""
+
+    urgent: bool = False
+    """Do not wait for the active run if that one has already rotated, but take over from it. With AlternatingUsers this breaks
+    pods that are still on the version before."""
+
+
+class RunVersions(Model):
+    """From which version of the AWS secret to which."""
+
+    from_: Annotated[VersionId | None, Field(alias="from")] = None
+    """The version that was current when the run began."""
+
+    to: VersionId | None = None
+    """The version that the run brings to the workloads."""
+
+
+class Step(Model):
+    """One step of the run."""
+
+    name: StepName
+    """Which step: Rotate, Mirror, Rollout, Retire."""
+
+    state: StepState
+    """How far it is."""
+
+    start_time: Time | None = None
+    """When it started."""
+
+    end_time: Time | None = None
+    """When it was over."""
+
+    message: Message | None = None
+    """What happened, in a sentence."""
+
+
+class WorkloadStatus(Model):
+    """One workload on its way to the new version."""
+
+    kind: WorkloadKind
+    """The workload's kind."""
+
+    name: ObjectName
+    """The workload's name."""
+
+    wave: Count = 0
+    """Its wave."""
+
+    state: WorkloadState
+    """How far it is."""
+
+    pods: Count = 0
+    """Its pods."""
+
+    pods_on_version: Count = 0
+    """Those of them that run on the new version."""
+
+    annotated: bool = False
+    """Whether its pod template was annotated by this run: an annotation that is missing afterwards was reverted by somebody."""
+
+    message: Message | None = None
+    """What it waits for, or what is wrong with it."""
+
+
+class RunSummary(Model):
+    """Strings for the columns of `kubectl get`."""
+
+    step: Short | None = None
+    """The step that is running, or how the run ended."""
+
+    adopted: Short | None = None
+    """Pods on the new version and pods in all, for example 3/7."""
+
+    from_: Annotated[Short | None, Field(alias="from")] = None
+    """The version before, shortened."""
+
+    to: Short | None = None
+    """The new version, shortened."""
+
+    duration: Short | None = None
+    """How long the run took, for example 3m12s."""
+
+
+class RotationRunStatus(Model):
+    """What has happened."""
+
+    observed_generation: Generation | None = None
+    """The generation of the spec that this status is about."""
+
+    conditions: Conditions = Field(default_factory=list)
+    """Complete or Failed when it is over; Ready, Reconciling and Stalled for tools that wait."""
+
+    versions: RunVersions | None = None
+    """From which version of the AWS secret to which."""
+
+    epoch: Count | None = None
+    """The Secret's epoch that this run wrote, or found."""
+
+    start_time: Time | None = None
+    """When the run began to act."""
+
+    completion_time: Time | None = None
+    """When it was over, well or not."""
+
+    steps: Annotated[list[Step], Field(max_length=len(StepName)), ListMap("name")] = Field(default_factory=list)
+    """The record, step by step."""
+
+    workloads: Annotated[list[WorkloadStatus], Field(max_length=MAX_WORKLOADS), ListMap("kind", "name")] = Field(default_factory=list)
+    """The workloads, at most 100 of them."""
+
+    more_workloads: Count | None = None
+    """How many workloads are not in the list."""
+
+    wave: Count | None = None
+    """The wave that is being brought to the new version."""
+
+    wave_start_time: Time | None = None
+    """When that wave started; its timeout counts from here."""
+
+    soak_until: Time | None = None
+    """The wave is ready; the next one starts at this time if it still is."""
+
+    summary: RunSummary | None = None
+    """Strings for the columns of `kubectl get`."""
+
+
+class RotationRun(Kind):
+    """One change of a RotatingSecret's credential: rotate, mirror, restart the workloads, prove that they use it. Creating one
+    rotates now."""
+
+    resource: ClassVar = Resource(
+        kind="RotationRun",
+        plural="rotationruns",
+        singular="rotationrun",
+        short_name="rrun",
+        columns=(
+            PrinterColumn(name="Secret", path=".spec.secretRef.name", description="The RotatingSecret."),
+            PrinterColumn(name="Trigger", path=".spec.trigger", description="Why the run came to be."),
+            PrinterColumn(name="Step", path=".status.summary.step", description="The running step, or how it ended."),
+            PrinterColumn(name="Adopted", path=".status.summary.adopted", description="Pods on the new version, of all."),
+            PrinterColumn(name="From", path=".status.summary.from", description="The version before."),
+            PrinterColumn(name="To", path=".status.summary.to", description="The new version."),
+            PrinterColumn(name="Duration", path=".status.summary.duration", description="How long it took."),
+            PrinterColumn(name="Age", path=".metadata.creationTimestamp", description="Time since the object was created.", type="date"),
+            PrinterColumn(name="Why", path=".spec.reason", description="The reason that was given.", wide=True),
+            condition_column("Reason", "Ready", "reason", "How it stands.", wide=True),
+            condition_column("Message", "Ready", "message", "The same in a sentence.", wide=True),
+        ),
+        selectable=(".spec.secretRef.name",),
+    )
+
+    kind: Literal["RotationRun"] = "RotationRun"
+    spec: Annotated[RotationRunSpec, Immutable("a run is one change; create another RotationRun")]
+    """What is to happen, once. Cannot be changed."""
+
+    status: RotationRunStatus = Field(default_factory=RotationRunStatus)
+    """What has happened. Written by Keyturn."""
