@@ -1,0 +1,252 @@
+"""A real PostgreSQL on a loopback port, for as long as a `with` block lasts.
+
+The server asks everybody for a SCRAM password, as a server in production does. The wheel's build has no TLS; with `binaries` another
+installation is run, and with `tls` it gets a certificate.
+"""
+
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection, identifier, literal
+
+from keyturn_lab.backends import binaries as programs
+from keyturn_lab.ports import free_port
+
+SUPERUSER = "postgres"
+READY_WITHIN = 20.0  # seconds; on a quiet machine it takes one
+STOPPED_WITHIN = 10.0
+CLIENT_TIMEOUT = 30.0
+START_ATTEMPTS = 3  # another program may take the free port before the server does
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "200",
+}
+HBA = "{connection} all all 127.0.0.1/32 scram-sha-256\n"
+
+
+class PostgresError(RuntimeError):
+    """The server did not start or stop; the message names its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The files of the server's certificate, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class Postgres:
+    """A PostgreSQL server of our own: `with Postgres() as pg:`."""
+
+    host = "127.0.0.1"
+    superuser = SUPERUSER
+
+    def __init__(
+        self,
+        *,
+        binaries: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
+        plaintext: bool = True,
+    ) -> None:
+        """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf."""
+        self._binaries = binaries or programs.wheel()
+        self._settings = SETTINGS | dict(settings or {})
+        self._tls = tls
+        self._plaintext = plaintext
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cleanup = ExitStack()
+        self._password = secrets.token_urlsafe(24)
+        self.port = 0
+        self.log = Path()
+
+    def __repr__(self) -> str:
+        return f"Postgres({self.host}:{self.port})"
+
+    @property
+    def superuser_password(self) -> str:
+        return self._password
+
+    def __enter__(self) -> Self:
+        try:
+            self._prepare()
+            self._start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._cleanup.close()
+
+    def execute(
+        self, sql: str, *params: object, database: str = SUPERUSER, user: str = SUPERUSER, password: str | None = None
+    ) -> list[list[Any]]:
+        """Run one statement, by default as superuser; `$1` in it is the first of `params`."""
+        named = {f"p{number}": value for number, value in enumerate(params)}
+        with Connection(
+            user,
+            password=password or self._password,
+            host=self.host,
+            port=self.port,
+            database=database,
+            timeout=CLIENT_TIMEOUT,
+            ssl_context=None if self._tls else False,
+        ) as connection:
+            rows: list[list[Any]] | None = connection.run(sql, **named)
+            return rows or []
+
+    def create_database(self, name: str) -> None:
+        """Create a database in which nobody but its owner may create objects in `public`."""
+        if not self.execute("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            self.execute(f"CREATE DATABASE {identifier(name)}")
+
+    def create_app_user(self, username: str, password: str, *, database: str = "app") -> None:
+        """Create an ordinary user with a schema of its own name in the database, which is created if it is not there."""
+        self.create_database(database)
+        self.execute(f"CREATE ROLE {identifier(username)} LOGIN PASSWORD {literal(password)}")
+        self.execute(f"CREATE SCHEMA {identifier(username)} AUTHORIZATION {identifier(username)}", database=database)
+
+    def create_admin(self, username: str, password: str, *, rotates: tuple[str, ...] = ()) -> None:
+        """Create the least admin that can rotate the named users in turn: no superuser, but one who may change them."""
+        self.execute(f"CREATE ROLE {identifier(username)} LOGIN CREATEROLE PASSWORD {literal(password)}")
+        for user in rotates:
+            self.execute(f"GRANT {identifier(user)} TO {identifier(username)} WITH ADMIN OPTION")
+
+    def secret(self, username: str, password: str, **extra: object) -> dict[str, object]:
+        """The value of a secret for a user, with the fields that AWS documents."""
+        return {
+            "engine": "postgres",
+            "host": self.host,
+            "port": self.port,
+            "username": username,
+            "password": password,
+            "dbname": "app",
+            "ssl": False,
+        } | extra
+
+    def _prepare(self) -> None:
+        scratch = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
+        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        self._account = programs.Account.unprivileged()
+        scratch.chmod(0o755)
+        self._binaries = programs.reachable(self._binaries, self._account, scratch)
+        self._data = scratch / "data"
+        self._data.mkdir(mode=0o700)
+        self._account.own(self._data)
+        self.log = scratch / "log"
+        self._initdb(scratch / "superuser-password")
+        self._configure()
+
+    def _initdb(self, password_file: Path) -> None:
+        password_file.touch(mode=0o600)
+        password_file.write_text(self._password)
+        self._account.own(password_file)
+        options = [
+            "-D",
+            str(self._data),
+            "-U",
+            SUPERUSER,
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-A",
+            "scram-sha-256",
+            "--no-sync",
+            "--no-instructions",
+        ]
+        with self.log.open("ab") as log:
+            finished = subprocess.run(
+                [self._binaries / "initdb", *options, f"--pwfile={password_file}"],
+                user=self._account.uid,
+                group=self._account.gid,
+                extra_groups=[] if self._account.uid is not None else None,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                check=False,
+            )
+        password_file.unlink()
+        if finished.returncode:
+            raise self._failure("initdb failed")
+
+    def _configure(self) -> None:
+        connections = [name for name, wanted in (("hostssl", self._tls), ("hostnossl", self._plaintext)) if wanted]
+        (self._data / "pg_hba.conf").write_text("".join(HBA.format(connection=name) for name in connections))
+        if self._tls:
+            self._settings |= {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
+            for source, name in ((self._tls.certificate, "server.crt"), (self._tls.key, "server.key")):
+                shutil.copy(source, self._data / name)
+                (self._data / name).chmod(0o600)
+                self._account.own(self._data / name)
+
+    def _start(self) -> None:
+        for attempt in range(START_ATTEMPTS):
+            self.port = free_port()
+            options = [f"-c{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [self._binaries / "postgres", "-D", self._data, *options],
+                    user=self._account.uid,
+                    group=self._account.gid,
+                    extra_groups=[] if self._account.uid is not None else None,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            if self._ready(self._process):
+                self._cleanup.callback(self.stop)
+                return
+            if attempt == START_ATTEMPTS - 1 or "Address already in use" not in self.log.read_text(errors="replace"):
+                raise self._failure("the server ended while it started")
+
+    def _ready(self, process: "subprocess.Popen[bytes]") -> bool:
+        deadline = time.monotonic() + READY_WITHIN
+        while process.poll() is None:
+            try:
+                self.execute("SELECT 1")
+            except (InterfaceError, DatabaseError):
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise self._failure(f"the server was not ready within {READY_WITHIN:.0f} s") from None
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
+    def stop(self) -> None:
+        """Stop the server; harmless when it is not running. Its clients are disconnected."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(STOPPED_WITHIN)
+
+    def _failure(self, what: str) -> PostgresError:
+        tail = self.log.read_text(errors="replace").splitlines()[-8:]
+        kept = Path(tempfile.mkstemp(prefix="keyturn-postgres-", suffix=".log")[1])
+        shutil.copy(self.log, kept)
+        return PostgresError(f"{what}; its log is {kept}, which ends with:\n" + "\n".join(tail))
