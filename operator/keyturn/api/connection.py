@@ -1,7 +1,7 @@
 """AWSConnection and ClusterAWSConnection: how AWS is reached, and who may.
 
-The cluster-wide kind may use the operator's own identity and says which namespaces may use it for which secrets. The namespaced kind brings its own
-credentials, never the operator's, and sets no endpoint.
+The cluster-wide kind may use the operator's own identity and says which namespaces may use it for which secrets.
+The namespaced kind brings its own credentials, never the operator's, and sets no endpoint.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Allow(Model):
 
 Region = Annotated[str, Field(min_length=5, max_length=32, pattern="^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$")]
 PollInterval = Annotated[str, Duration("10s", "24h")]
+Endpoint = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")]
 MaxRotations = Annotated[int, Field(ge=1, le=1000), Extra((("format", "int32"),))]
 
 
@@ -136,9 +137,7 @@ class AWSConnectionSpec(ConnectionSpec):
 class ClusterAWSConnectionSpec(ConnectionSpec):
     """How AWS is reached, and which namespaces may use it for which secrets."""
 
-    endpoint: (
-        Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None
-    ) = None
+    endpoint: Endpoint | None = None
     """The URL of Secrets Manager, for example of a VPC endpoint. Absent: AWS's own."""
 
     auth: Auth | None = None

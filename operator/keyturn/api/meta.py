@@ -1,7 +1,7 @@
 """What the four kinds share: the base model, metadata, conditions, times, and the marks that become CRD schema.
 
-Kubernetes knows more about a field than JSON schema can say (rules in CEL, list maps, immutability). Those things are said here as annotations
-next to the field's type, and `crd.py` carries them into the CRDs. Descriptions are the docstrings below the fields.
+Kubernetes knows more about a field than JSON schema can say (rules in CEL, list maps, immutability). Those things are said as
+annotations next to the field's type, and `crd.py` carries them into the CRDs. Descriptions are the docstrings below the fields.
 Reading is tolerant: fields of newer versions are ignored, so that an older operator survives a newer CRD.
 """
 
@@ -132,8 +132,10 @@ class Duration(Mark):
 
     def apply(self, schema: JsonSchema) -> None:
         schema.update(pattern=DURATION_PATTERN, minLength=2, maxLength=20)
-        rule = f"!self.matches('{DURATION_PATTERN}') || self == '' || (duration(self) >= duration('{self.least}') && duration(self) <= duration('{self.most}'))"
-        CEL(rule, f"must be between {self.least} and {self.most}").apply(schema)
+        within = f"duration(self) >= duration('{self.least}') && duration(self) <= duration('{self.most}')"
+        CEL(f"!self.matches('{DURATION_PATTERN}') || self == '' || ({within})", f"must be between {self.least} and {self.most}").apply(
+            schema
+        )
 
 
 def _checked_duration(text: str) -> str:

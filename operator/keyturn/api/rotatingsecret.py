@@ -1,7 +1,7 @@
 """RotatingSecret: what should be true of one AWS secret for ever.
 
-Only what works is in the schema; the design keeps room for more. Every default is static, so that the stored object shows it and GitOps tools
-see no drift.
+Only what works is in the schema; the design keeps room for more. Every default is static, so that the stored object shows it
+and GitOps tools see no drift.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ from .meta import (
 KEY_PATTERN = "^[-._a-zA-Z0-9]+$"
 NAME_CHARACTERS = "A-Za-z0-9/_+=.@!-"
 ARN_PATTERN = f"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[{NAME_CHARACTERS}]{{1,512}}-[A-Za-z0-9]{{6}}$"
+
+
+FieldName = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class ConnectionKind(StrEnum):
@@ -177,7 +180,7 @@ class Rotation(Model):
 class KeyMapping(Model):
     """One field of the AWS secret under a name of your own."""
 
-    from_: Annotated[str, Field(alias="from", min_length=1, max_length=512)]
+    from_: Annotated[FieldName, Field(alias="from")]
     """The field of the AWS secret's JSON, for example password. For a value that is not a JSON object: value."""
 
     to: Annotated[
@@ -188,9 +191,8 @@ class KeyMapping(Model):
     """The data key in the Secret, for example DB_PASSWORD: letters, digits, hyphen, underscore and dot."""
 
 
-_OURS = "{keys}.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|keyturn[.]dev)/'))"
 _RESERVED = CEL(
-    _OURS.format(keys="self"),
+    "self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|keyturn[.]dev)/'))",
     "must not have keys under kubernetes.io/, k8s.io/ or keyturn.dev/: these are not the user's to set",
     Reason.FORBIDDEN,
 )
@@ -217,9 +219,7 @@ class Target(Model):
     name: Annotated[ObjectName, Immutable("a new name is a new Secret; create another RotatingSecret")] | None = None
     """The Secret's name. Absent: the name of the RotatingSecret. Cannot be changed."""
 
-    type: Annotated[SecretType, Immutable("the API server does not let a Secret change its type; create another RotatingSecret")] = (
-        SecretType.OPAQUE
-    )
+    type: Annotated[SecretType, Immutable("a Secret cannot change its type; create another RotatingSecret")] = SecretType.OPAQUE
     """The Secret's type. The keys that a type needs (for example tls.crt and tls.key) must come from the AWS secret, keys or
     template. Cannot be changed."""
 
@@ -243,9 +243,7 @@ class Target(Model):
     """Further data keys, each rendered from the AWS secret's fields by an expression template, for example "postgresql://{{
     username | urlencode }}:{{ password | urlencode }}@{{ host }}:{{ port }}/{{ dbname }}"."""
 
-    require: Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Field(max_length=100), ListSet] = Field(
-        default_factory=list
-    )
+    require: Annotated[list[FieldName], Field(max_length=100), ListSet] = Field(default_factory=list)
     """Fields of the AWS secret that must be there and not be empty; otherwise the Secret keeps its last good content. For example
     [username, password]."""
 
