@@ -7,12 +7,10 @@ name and the ARN that the first answer carries, because AWS also resolves names 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from keyturn.api import Allow, ConnectionKind, NamespaceSelector, Verb
 from keyturn.domain.patterns import matches
-
-CLUSTER_KIND: Final = "ClusterAWSConnection"
-NAMESPACED_KIND: Final = "AWSConnection"
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html; the `!` is in the names that AWS's services give.
 _NAME = r"[A-Za-z0-9/_+=.@!-]{1,512}"
@@ -55,38 +53,16 @@ class Decision:
     message: str = ""
 
 
-class NamespaceSelector(Protocol):
-    """Which namespaces a rule is for; what is given must hold, and nothing given is nobody."""
-
-    @property
-    def names(self) -> Sequence[str] | None: ...
-    @property
-    def match_labels(self) -> Mapping[str, str] | None: ...
-    @property
-    def all(self) -> bool | None: ...
-
-
-class Rule(Protocol):
-    """One entry of spec.allow."""
-
-    @property
-    def namespaces(self) -> NamespaceSelector: ...
-    @property
-    def secrets(self) -> Sequence[str]: ...
-    @property
-    def verbs(self) -> Sequence[str]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What permission needs to know of an AWSConnection or a ClusterAWSConnection."""
 
-    kind: str
+    kind: ConnectionKind
     name: str
     region: str
     namespace: str | None = None  # of an AWSConnection
     account: str | None = None  # once sts has told it
-    allow: Sequence[Rule] = ()
+    allow: Sequence[Allow] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
@@ -127,7 +103,7 @@ def parse_secret_id(text: str) -> SecretId:
     return SecretId(name=found["name"], arn=text, account=found["account"], region=found["region"])
 
 
-def permitted(*, secret_id: str, verb: str, tenant: Tenant, connection: Connection) -> Decision:
+def permitted(*, secret_id: str, verb: Verb, tenant: Tenant, connection: Connection) -> Decision:
     """Decide, before AWS is asked anything, whether `tenant` may do `verb` to the secret through the connection."""
     try:
         wanted = parse_secret_id(secret_id)
@@ -136,11 +112,9 @@ def permitted(*, secret_id: str, verb: str, tenant: Tenant, connection: Connecti
     elsewhere = _outside(wanted, connection)
     if elsewhere:
         return _refusal(f'Secret "{wanted.name}" {elsewhere}')
-    if connection.kind == NAMESPACED_KIND:
+    if connection.kind is ConnectionKind.AWS_CONNECTION:
         return _own_connection(tenant, connection)
-    if connection.kind == CLUSTER_KIND:
-        return _by_rules(wanted.name, verb, tenant, connection)
-    return _refusal(f"{connection} is of a kind that gives no access; use {CLUSTER_KIND} or {NAMESPACED_KIND}.")
+    return _by_rules(wanted.name, verb, tenant, connection)
 
 
 def canonical_name_matches(requested: SecretId, *, answered_name: str, answered_arn: str, connection: Connection) -> Decision:
@@ -185,10 +159,10 @@ def _own_connection(tenant: Tenant, connection: Connection) -> Decision:
     """An AWSConnection has its namespace's own credentials: what those may do is AWS's to decide."""
     if connection.namespace == tenant.namespace:
         return YES
-    return _refusal(f"{connection} serves its own namespace only, not {tenant.namespace}; make an {NAMESPACED_KIND} there.")
+    return _refusal(f"{connection} serves its own namespace only, not {tenant.namespace}; make an AWSConnection there.")
 
 
-def _by_rules(name: str, verb: str, tenant: Tenant, connection: Connection) -> Decision:
+def _by_rules(name: str, verb: Verb, tenant: Tenant, connection: Connection) -> Decision:
     here = [rule for rule in connection.allow if _selects(rule.namespaces, tenant)]
     if not here:
         return _refusal(f"{connection} has no rule in spec.allow for namespace {tenant.namespace}; have one added for it.")
@@ -200,9 +174,9 @@ def _by_rules(name: str, verb: str, tenant: Tenant, connection: Connection) -> D
             " have one added, or use a secret that they cover."
         )
     if not any(verb in rule.verbs for rule in named):
-        verbs = ", ".join(sorted({str(allowed) for rule in named for allowed in rule.verbs})) or "nothing"
+        verbs = ", ".join(sorted({allowed.value for rule in named for allowed in rule.verbs})) or "nothing"
         return _refusal(
-            f'{connection} allows namespace {tenant.namespace} only {verbs} on the secret "{name}", not {verb};'
+            f'{connection} allows namespace {tenant.namespace} only {verbs} on the secret "{name}", not {verb.value};'
             " have the verb added to the rule."
         )
     return YES

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyturn.api import Allow, ConnectionKind, NamespaceSelector, Verb
 from keyturn.domain.patterns import matches
 from keyturn.domain.permission import (
     Connection,
@@ -24,22 +25,14 @@ ACCOUNT = "111122223333"
 ARN = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:shop/orders/db-a1B2c3"
 
 
-@dataclass(frozen=True)
-class Namespaces:
-    names: Sequence[str] | None = None
-    match_labels: Mapping[str, str] | None = None
-    all: bool | None = None
+def rule(
+    selector: NamespaceSelector | None = None, *, secrets: Sequence[str] = ("{namespace}/**",), verbs: Sequence[Verb] = tuple(Verb)
+) -> Allow:
+    return Allow(namespaces=selector or NamespaceSelector(all=True), secrets=list(secrets), verbs=list(verbs))
 
 
-@dataclass(frozen=True)
-class Rule:
-    namespaces: Namespaces = Namespaces(all=True)
-    secrets: Sequence[str] = ("{namespace}/**",)
-    verbs: Sequence[str] = ("Mirror", "Rotate")
-
-
-def cluster(*rules: Rule, account: str | None = ACCOUNT) -> Connection:
-    return Connection(kind="ClusterAWSConnection", name="default", region="eu-west-1", account=account, allow=rules)
+def cluster(*rules: Allow, account: str | None = ACCOUNT) -> Connection:
+    return Connection(kind=ConnectionKind.CLUSTER_AWS_CONNECTION, name="default", region="eu-west-1", account=account, allow=rules)
 
 
 def ask(
@@ -48,7 +41,7 @@ def ask(
     *,
     namespace: str = "shop",
     labels: Mapping[str, str] | None = None,
-    verb: str = "Mirror",
+    verb: Verb = Verb.MIRROR,
 ) -> Decision:
     return permitted(secret_id=secret_id, verb=verb, tenant=Tenant(namespace=namespace, labels=labels or {}), connection=connection)
 
@@ -175,86 +168,80 @@ class TestClusterConnections:
         assert decision.message == "ClusterAWSConnection default has no rule in spec.allow for namespace shop; have one added for it."
 
     @pytest.mark.parametrize("secret_id", ["shop/db", ARN])
-    @pytest.mark.parametrize("verb", ["Mirror", "Rotate"])
-    def test_the_charts_own_rule_gives_each_namespace_its_prefix(self, secret_id: str, verb: str) -> None:
-        assert ask(secret_id, cluster(Rule()), verb=verb) == Decision(allowed=True)
+    @pytest.mark.parametrize("verb", list(Verb))
+    def test_the_charts_own_rule_gives_each_namespace_its_prefix(self, secret_id: str, verb: Verb) -> None:
+        assert ask(secret_id, cluster(rule()), verb=verb) == Decision(allowed=True)
 
     @pytest.mark.parametrize("secret_id", ["shop-b/db", "shop", "pay/db", "/shop/db", "SHOP/db", "shops/db"])
     def test_a_namespace_reaches_no_other_prefix(self, secret_id: str) -> None:
-        decision = ask(secret_id, cluster(Rule()))
+        decision = ask(secret_id, cluster(rule()))
         assert (decision.allowed, decision.reason) == (False, "NotAllowed")
 
     def test_the_refusal_of_a_name_says_which_patterns_there_are_for_this_namespace_only(self) -> None:
-        others = Rule(namespaces=Namespaces(names=["pay"]), secrets=["hidden/**"])
-        assert ask("pay/db", cluster(Rule(), others)).message == (
+        others = rule(NamespaceSelector(names=["pay"]), secrets=["hidden/**"])
+        assert ask("pay/db", cluster(rule(), others)).message == (
             'ClusterAWSConnection default does not allow namespace shop the secret "pay/db"; its patterns for that namespace'
             ' are "{namespace}/**": have one added, or use a secret that they cover.'
         )
 
     def test_a_verb_that_no_matching_rule_has_is_refused(self) -> None:
-        decision = ask("shop/db", cluster(Rule(verbs=["Mirror"])), verb="Rotate")
+        decision = ask("shop/db", cluster(rule(verbs=[Verb.MIRROR])), verb=Verb.ROTATE)
         assert decision.message == (
             'ClusterAWSConnection default allows namespace shop only Mirror on the secret "shop/db", not Rotate;'
             " have the verb added to the rule."
         )
 
     def test_name_and_verb_must_be_allowed_by_the_same_rule(self) -> None:
-        rules = (Rule(secrets=["shop/db"], verbs=["Mirror"]), Rule(secrets=["shop/other"], verbs=["Rotate"]))
-        assert not ask("shop/db", cluster(*rules), verb="Rotate").allowed
+        rules = (rule(secrets=["shop/db"], verbs=[Verb.MIRROR]), rule(secrets=["shop/other"], verbs=[Verb.ROTATE]))
+        assert not ask("shop/db", cluster(*rules), verb=Verb.ROTATE).allowed
 
     def test_one_rule_that_allows_is_enough(self) -> None:
-        rules = (Rule(secrets=["shop/db"], verbs=["Mirror"]), Rule(secrets=["shop/*"], verbs=["Rotate"]))
-        assert ask("shop/db", cluster(*rules), verb="Rotate").allowed
+        rules = (rule(secrets=["shop/db"], verbs=[Verb.MIRROR]), rule(secrets=["shop/*"], verbs=[Verb.ROTATE]))
+        assert ask("shop/db", cluster(*rules), verb=Verb.ROTATE).allowed
 
     @pytest.mark.parametrize(
         ("selector", "selected"),
         [
-            (Namespaces(), False),
-            (Namespaces(all=False), False),
-            (Namespaces(all=True), True),
-            (Namespaces(names=[]), False),
-            (Namespaces(names=["shop", "pay"]), True),
-            (Namespaces(names=["pay"]), False),
-            (Namespaces(names=["sho*"]), False),
-            (Namespaces(match_labels={}), False),
-            (Namespaces(match_labels={"team": "orders"}), True),
-            (Namespaces(match_labels={"team": "orders", "stage": "prod"}), False),
-            (Namespaces(match_labels={"team": "pay"}), False),
-            (Namespaces(names=["pay"], all=True), False),
-            (Namespaces(names=["shop"], match_labels={"team": "pay"}), False),
+            (NamespaceSelector(), False),
+            (NamespaceSelector(all=False), False),
+            (NamespaceSelector(all=True), True),
+            (NamespaceSelector(names=["shop", "pay"]), True),
+            (NamespaceSelector(names=["pay"]), False),
+            (NamespaceSelector(match_labels={"team": "orders"}), True),
+            (NamespaceSelector(match_labels={"team": "orders", "stage": "prod"}), False),
+            (NamespaceSelector(match_labels={"team": "pay"}), False),
+            (NamespaceSelector(names=["pay"], all=True), False),
+            (NamespaceSelector(names=["shop"], match_labels={"team": "pay"}), False),
         ],
     )
-    def test_a_namespace_is_selected_by_all_that_the_selector_gives(self, selector: Namespaces, selected: bool) -> None:
-        decision = ask("shop/db", cluster(Rule(namespaces=selector)), labels={"team": "orders"})
+    def test_a_namespace_is_selected_by_all_that_the_selector_gives(self, selector: NamespaceSelector, selected: bool) -> None:
+        decision = ask("shop/db", cluster(rule(selector)), labels={"team": "orders"})
         assert decision.allowed is selected
 
     def test_an_arn_of_another_region_is_refused_before_any_rule_is_read(self) -> None:
-        assert ask(ARN.replace("eu-west-1", "us-east-1"), cluster(Rule(secrets=["**"]))).message == (
+        assert ask(ARN.replace("eu-west-1", "us-east-1"), cluster(rule(secrets=["**"]))).message == (
             'Secret "shop/orders/db" is in region us-east-1, but ClusterAWSConnection default reaches eu-west-1;'
             " use a connection for that region."
         )
 
     def test_an_arn_of_another_account_is_refused_once_the_connections_account_is_known(self) -> None:
         foreign = ARN.replace(ACCOUNT, "999999999999")
-        assert ask(foreign, cluster(Rule(secrets=["**"]))).message == (
+        assert ask(foreign, cluster(rule(secrets=["**"]))).message == (
             'Secret "shop/orders/db" is of account 999999999999, but ClusterAWSConnection default is of 111122223333;'
             " use a connection for that account."
         )
-        assert ask(foreign, cluster(Rule(secrets=["**"]), account=None)).allowed
+        assert ask(foreign, cluster(rule(secrets=["**"]), account=None)).allowed
 
     def test_a_secret_id_that_cannot_be_read_is_an_invalid_spec(self) -> None:
-        assert ask(f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:shop/db", cluster(Rule())).reason == "InvalidSpec"
-
-    def test_a_kind_that_is_not_known_gives_nothing(self) -> None:
-        assert not ask("shop/db", replace(cluster(Rule()), kind="Connection")).allowed
+        assert ask(f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:shop/db", cluster(rule())).reason == "InvalidSpec"
 
 
 class TestNamespacedConnections:
-    OWN = Connection(kind="AWSConnection", name="mine", namespace="shop", region="eu-west-1")
+    OWN = Connection(kind=ConnectionKind.AWS_CONNECTION, name="mine", namespace="shop", region="eu-west-1")
 
-    @pytest.mark.parametrize("verb", ["Mirror", "Rotate"])
+    @pytest.mark.parametrize("verb", list(Verb))
     @pytest.mark.parametrize("secret_id", ["anything/at/all", ARN])
-    def test_its_own_namespace_may_whatever_its_credentials_may(self, secret_id: str, verb: str) -> None:
+    def test_its_own_namespace_may_whatever_its_credentials_may(self, secret_id: str, verb: Verb) -> None:
         assert ask(secret_id, self.OWN, verb=verb).allowed
 
     def test_another_namespace_may_nothing(self) -> None:
@@ -263,7 +250,7 @@ class TestNamespacedConnections:
         )
 
     def test_its_allow_rules_would_not_count(self) -> None:
-        assert not ask("pay/db", replace(self.OWN, allow=(Rule(secrets=["**"]),)), namespace="pay").allowed
+        assert not ask("pay/db", replace(self.OWN, allow=(rule(secrets=["**"]),)), namespace="pay").allowed
 
     def test_an_arn_must_be_of_its_region_too(self) -> None:
         assert not ask(ARN.replace("eu-west-1", "us-east-1"), self.OWN).allowed
@@ -302,4 +289,4 @@ class TestTheFirstAnswer:
 
     @staticmethod
     def answered(secret_id: str, *, name: str, arn: str) -> Decision:
-        return canonical_name_matches(parse_secret_id(secret_id), answered_name=name, answered_arn=arn, connection=cluster(Rule()))
+        return canonical_name_matches(parse_secret_id(secret_id), answered_name=name, answered_arn=arn, connection=cluster(rule()))
