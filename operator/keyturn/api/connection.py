@@ -88,7 +88,7 @@ SecretPattern = Annotated[
     str,
     Field(min_length=1, max_length=512, pattern="^[A-Za-z0-9/_+=.@!*{}-]+$"),
     CEL(
-        "self.split('/').all(s, s == '{namespace}' || (!s.contains('{') && !s.contains('}')))",
+        "self.matches('^([^{}/]*|[{]namespace[}])(/([^{}/]*|[{]namespace[}]))*$')",
         "must have {namespace} as a whole segment between slashes, and no other braces",
     ),
 ]

@@ -425,6 +425,12 @@ class RotationTimes(Model):
     last_attempt_time: Time | None = None
     """When the last rotation was started by Keyturn."""
 
+    schedule: Annotated[str, Field(max_length=256)] | None = None
+    """The schedule that these times are about."""
+
+    schedule_since: Time | None = None
+    """Since when that schedule is in force: an edited schedule counts from its edit."""
+
 
 class Adoption(Model):
     """Which pods run on the version that the Secret holds."""

@@ -15,7 +15,6 @@ from .meta import (
     Conditions,
     Count,
     Generation,
-    Immutable,
     Kind,
     ListMap,
     Message,
@@ -30,7 +29,7 @@ from .meta import (
     VersionId,
     condition_column,
 )
-from .rotatingsecret import WorkloadKind
+from .rotatingsecret import MirrorStatus, WorkloadKind
 
 MAX_WORKLOADS = 100
 
@@ -74,14 +73,13 @@ class StepState(StrEnum):
 class WorkloadState(StrEnum):
     """How far a workload is."""
 
-    WAITING = "Waiting"
+    PENDING = "Pending"
     RESTARTING = "Restarting"
     RELOADING = "Reloading"
-    EXTERNAL = "External"
+    WAITING = "Waiting"
     ADOPTED = "Adopted"
-    HELD = "Held"
     REVERTED = "Reverted"
-    SKIPPED = "Skipped"
+    UNKNOWN = "Unknown"
 
 
 class RunSecretRef(Model):
@@ -95,6 +93,7 @@ class RotationRunSpec(Model):
     """What is to happen, once."""
 
     rules: ClassVar = (
+        CEL("self == oldSelf", "must not be changed: a run is one change; create another RotationRun", Reason.FORBIDDEN),
         CEL(
             "self.trigger != 'Observed' || has(self.versionId)",
             "must be set with trigger Observed",
@@ -182,7 +181,8 @@ class WorkloadStatus(Model):
     """Its wave."""
 
     state: WorkloadState
-    """How far it is."""
+    """How far it is: Pending (to be restarted), Restarting, Reloading, Waiting (for somebody else), Adopted, Reverted (somebody
+    takes the restart annotation away), Unknown (its pods could not be listed)."""
 
     pods: Count = 0
     """Its pods."""
@@ -190,8 +190,8 @@ class WorkloadStatus(Model):
     pods_on_version: Count = 0
     """Those of them that run on the new version."""
 
-    annotated: bool = False
-    """Whether its pod template was annotated by this run: an annotation that is missing afterwards was reverted by somebody."""
+    restarts: Count = 0
+    """How often this run has set the restart annotation; it is set once more if somebody takes it away."""
 
     message: Message | None = None
     """What it waits for, or what is wrong with it."""
@@ -228,8 +228,8 @@ class RotationRunStatus(Model):
     versions: RunVersions | None = None
     """From which version of the AWS secret to which."""
 
-    epoch: Count | None = None
-    """The Secret's epoch that this run wrote, or found."""
+    mirror: MirrorStatus | None = None
+    """The Secret as this run wrote or found it."""
 
     start_time: Time | None = None
     """When the run began to act."""
@@ -252,8 +252,8 @@ class RotationRunStatus(Model):
     wave_start_time: Time | None = None
     """When that wave started; its timeout counts from here."""
 
-    soak_until: Time | None = None
-    """The wave is ready; the next one starts at this time if it still is."""
+    wave_ready_time: Time | None = None
+    """When that wave was seen ready; the next one starts after the soak if it still is."""
 
     summary: RunSummary | None = None
     """Strings for the columns of `kubectl get`."""
@@ -285,7 +285,7 @@ class RotationRun(Kind):
     )
 
     kind: Literal["RotationRun"] = "RotationRun"
-    spec: Annotated[RotationRunSpec, Immutable("a run is one change; create another RotationRun")]
+    spec: RotationRunSpec
     """What is to happen, once. Cannot be changed."""
 
     status: RotationRunStatus = Field(default_factory=RotationRunStatus)
