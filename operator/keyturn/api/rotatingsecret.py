@@ -268,16 +268,16 @@ class WorkloadRule(Model):
 
     rules: ClassVar = (
         CEL(
-            "has(self.after) == (has(self.on) && self.on == 'Reloads')",
-            "must be set with on: Reloads (how long the application takes to read its files again), and only then",
+            "has(self.after) == (has(self.onChange) && self.onChange == 'Reloads')",
+            "must be set with onChange: Reloads (how long the application takes to read its files again), and only then",
             Reason.REQUIRED,
             ".after",
         ),
         CEL(
-            "self.kind != 'CronJob' || !has(self.on)",
+            "self.kind != 'CronJob' || !has(self.onChange)",
             "must not be set for a CronJob: its next Job reads the new content",
             Reason.FORBIDDEN,
-            ".on",
+            ".onChange",
         ),
     )
 
@@ -290,7 +290,8 @@ class WorkloadRule(Model):
     wave: Annotated[int, Field(ge=0, le=1000), Extra((("format", "int32"),))] = 0
     """Its place in the order: a wave starts when the one before it is ready and has soaked."""
 
-    on: OnChange | None = None
+    # Not `on` on the wire: YAML 1.1, and with it kubectl, reads that key as the boolean true.
+    on: Annotated[OnChange | None, Field(alias="onChange")] = None
     """How it comes to use the new content: Restart (Keyturn restarts it), Reloads (it reads its mounted files again by itself,
     see after), External (somebody else restarts it). Absent: what is usual for its kind."""
 
