@@ -1,0 +1,58 @@
+"""Computed names: the same for the same cause, another for another, and always allowed."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyturn.domain.names import epoch_run, rotation_token, scheduled_run
+
+UID = "6d2c7a0e-8c1f-4a57-9c39-0f6f8f2f6b11"
+OTHER = "6d2c7a0e-8c1f-4a57-9c39-0f6f8f2f6b12"
+SLOT = datetime(2026, 3, 1, 3, tzinfo=UTC)
+
+
+def test_a_slot_has_one_name_in_whatever_zone_it_is_told() -> None:
+    elsewhere = SLOT.astimezone(timezone(timedelta(hours=5)))
+    assert scheduled_run("orders-db", uid=UID, slot=SLOT) == scheduled_run("orders-db", uid=UID, slot=elsewhere)
+
+
+def test_another_slot_epoch_or_parent_has_another_name() -> None:
+    names = {
+        scheduled_run("orders-db", uid=UID, slot=SLOT),
+        scheduled_run("orders-db", uid=UID, slot=SLOT + timedelta(seconds=1)),
+        scheduled_run("orders-db", uid=OTHER, slot=SLOT),
+        epoch_run("orders-db", uid=UID, epoch=1),
+        epoch_run("orders-db", uid=UID, epoch=2),
+        epoch_run("orders-db", uid=OTHER, epoch=1),
+    }
+    assert len(names) == 6
+
+
+@given(name=st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,70}[a-z0-9])?", fullmatch=True), epoch=st.integers(0, 10**9))
+def test_every_name_begins_with_the_parents_and_is_a_valid_label_value(name: str, epoch: int) -> None:
+    made = epoch_run(name, uid=UID, epoch=epoch)
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", made)
+    assert len(made) <= 63
+    assert made.startswith(name[:52].rstrip("-."))
+
+
+def test_names_stay_what_they_are_over_releases() -> None:
+    assert scheduled_run("orders-db", uid=UID, slot=SLOT) == "orders-db-b0ee96ac63"
+    assert epoch_run("orders-db", uid=UID, epoch=7) == "orders-db-18cd88acc9"
+
+
+def test_the_token_follows_from_the_runs_uid() -> None:
+    token = rotation_token(UID)
+    assert token == str(uuid.uuid5(uuid.UUID(UID), "rotate"))
+    assert token != rotation_token(OTHER)
+    assert 32 <= len(token) <= 64
+
+
+@pytest.mark.parametrize("uid", ["", "orders-db"])
+def test_a_token_needs_a_real_uid(uid: str) -> None:
+    with pytest.raises(ValueError, match="badly formed"):
+        rotation_token(uid)
