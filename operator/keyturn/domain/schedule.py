@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from keyturn.api import Schedule, duration
 from keyturn.domain import cron
@@ -59,8 +59,8 @@ class History:
 
     def in_utc(self) -> "History":
         """The same in UTC: adding days to a time in a zone that changes its clocks would not add 24 hours each."""
-        moments = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: moment.astimezone(UTC) for name, moment in moments.items() if isinstance(moment, datetime)})
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.astimezone(UTC) for name, value in values.items() if isinstance(value, datetime)})
 
     @property
     def last_rotation(self) -> datetime:
