@@ -2,9 +2,9 @@
 
 `kstatus` is the algorithm by which Flux, Helm and others decide that an object of an unknown kind is done.
 https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
-`check_conditions` is what Flux holds its own controllers to (fluxcd/pkg, runtime/conditions/check), and what metav1.Condition asks for. Two of
-Flux's rules are ours in a milder form: while Reconciling, Ready may be Unknown as well as False, and the root observedGeneration may already
-have moved.
+`check_conditions` is what Flux holds its own controllers to (fluxcd/pkg, runtime/conditions/check), and what metav1.Condition
+asks for. Two of Flux's rules are ours in a milder form: while Reconciling, Ready may be Unknown as well as False, and the root
+observedGeneration may already have moved.
 """
 
 from __future__ import annotations

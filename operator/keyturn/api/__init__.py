@@ -15,33 +15,22 @@ from .connection import (
     Verb,
 )
 from .meta import API_VERSION, GROUP, VERSION, Condition, ConditionStatus, Kind, ObjectMeta, Resource, duration, rfc3339
+from .rollout import Discovery, OnChange, Rollout, WorkloadKind, WorkloadRule
 from .rotatingsecret import (
     Adoption,
-    ConflictPolicy,
     ConnectionKind,
     ConnectionRef,
-    DeletionPolicy,
-    Discovery,
-    KeyMapping,
     MirrorStatus,
-    OnChange,
-    Rollout,
     RotatingSecret,
     RotatingSecretSpec,
     RotatingSecretStatus,
-    Rotation,
     RotationTimes,
-    Schedule,
     SecretSummary,
-    SecretType,
     Settled,
     SourceStatus,
-    Strategy,
     Suspend,
-    Target,
-    WorkloadKind,
-    WorkloadRule,
 )
+from .rotation import Rotation, Schedule, Strategy
 from .rotationrun import (
     MAX_WORKLOADS,
     Action,
@@ -58,6 +47,7 @@ from .rotationrun import (
     WorkloadState,
     WorkloadStatus,
 )
+from .target import ConflictPolicy, DeletionPolicy, KeyMapping, SecretType, Target
 
 KINDS: tuple[type[Kind], ...] = (RotatingSecret, RotationRun, AWSConnection, ClusterAWSConnection)
 

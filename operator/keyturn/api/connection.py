@@ -19,6 +19,7 @@ from .meta import (
     Extra,
     Generation,
     Kind,
+    LabelValue,
     ListSet,
     Model,
     ObjectName,
@@ -77,7 +78,7 @@ class NamespaceSelector(Model):
     ) = None
     """These namespaces, for example [shop, pay]."""
 
-    match_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)] | None = None
+    match_labels: Annotated[dict[str, LabelValue], Field(min_length=1, max_length=16)] | None = None
     """Namespaces that carry all of these labels."""
 
     all: Annotated[bool, CEL("self", "must be true if it is set")] | None = None

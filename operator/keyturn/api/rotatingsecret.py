@@ -13,33 +13,27 @@ from pydantic import Field
 
 from .meta import (
     CEL,
-    EVERY_PATTERN,
     Conditions,
     Count,
-    Duration,
     Extra,
     Generation,
     Immutable,
     Kind,
-    ListMap,
-    ListSet,
     Model,
     ObjectName,
     PrinterColumn,
-    Reason,
     Resource,
     Short,
     Time,
     VersionId,
     condition_column,
 )
+from .rollout import Rollout
+from .rotation import Rotation
+from .target import Target
 
-KEY_PATTERN = "^[-._a-zA-Z0-9]+$"
 NAME_CHARACTERS = "A-Za-z0-9/_+=.@!-"
 ARN_PATTERN = f"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[{NAME_CHARACTERS}]{{1,512}}-[A-Za-z0-9]{{6}}$"
-
-
-FieldName = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class ConnectionKind(StrEnum):
@@ -56,66 +50,6 @@ class Suspend(StrEnum):
     EVERYTHING = "Everything"
 
 
-class Strategy(StrEnum):
-    """What the rotator does to the old credential."""
-
-    UNKNOWN = "Unknown"
-    SINGLE_USER = "SingleUser"
-    ALTERNATING_USERS = "AlternatingUsers"
-    OVERLAP = "Overlap"
-
-
-class SecretType(StrEnum):
-    """The types of Secret that may be written."""
-
-    OPAQUE = "Opaque"
-    BASIC_AUTH = "kubernetes.io/basic-auth"
-    DOCKER_CONFIG_JSON = "kubernetes.io/dockerconfigjson"
-    SSH_AUTH = "kubernetes.io/ssh-auth"
-    TLS = "kubernetes.io/tls"
-
-
-class ConflictPolicy(StrEnum):
-    """What to do about a Secret of that name that is not ours."""
-
-    REFUSE = "Refuse"
-    ADOPT = "Adopt"
-
-
-class DeletionPolicy(StrEnum):
-    """What becomes of the Secret when the RotatingSecret goes."""
-
-    DELETE = "Delete"
-    RETAIN = "Retain"
-
-
-class Discovery(StrEnum):
-    """How the workloads that use the Secret are found."""
-
-    REFERENCES = "References"
-    NONE = "None"
-
-
-class WorkloadKind(StrEnum):
-    """The kinds of consumers that Keyturn knows."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
-    DAEMON_SET = "DaemonSet"
-    ROLLOUT = "Rollout"
-    CRON_JOB = "CronJob"
-    JOB = "Job"
-    POD = "Pod"
-
-
-class OnChange(StrEnum):
-    """How a workload comes to use the new content."""
-
-    RESTART = "Restart"
-    RELOADS = "Reloads"
-    EXTERNAL = "External"
-
-
 class ConnectionRef(Model):
     """Which connection reaches AWS."""
 
@@ -125,194 +59,6 @@ class ConnectionRef(Model):
 
     name: ObjectName = "default"
     """The connection's name."""
-
-
-class Schedule(Model):
-    """When rotations start. Exactly one of `every` and `cron`."""
-
-    rules: ClassVar = (
-        CEL("has(self.every) != has(self.cron)", "must have exactly one of every and cron"),
-        CEL("!has(self.timeZone) || has(self.cron)", "must not be set without cron", Reason.FORBIDDEN, ".timeZone"),
-    )
-
-    every: (
-        Annotated[
-            str,
-            Field(min_length=2, max_length=6, pattern=EVERY_PATTERN),
-            CEL(
-                f"!self.matches('{EVERY_PATTERN}') || (self.endsWith('h')"
-                " ? int(self.replace('h', '')) >= 4 && int(self.replace('h', '')) <= 24000 : int(self.replace('d', '')) <= 1000)",
-                "must be between 4h (AWS's own limit) and 1000d",
-            ),
-        ]
-        | None
-    ) = None
-    """Rotate this long after the last rotation that succeeded, whoever started it: a whole number and h (hours) or d (days), from
-    4h to 1000d, for example 30d."""
-
-    cron: Annotated[str, Field(min_length=9, max_length=100)] | None = None
-    """Rotate at these times: five fields (minute, hour, day of month, month, day of week), for example "0 3 * * SUN". Times less
-    than 4 hours after a rotation are skipped."""
-
-    time_zone: Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$")] | None = None
-    """The IANA name of the time zone in which cron is read, for example Europe/Berlin. Absent means Etc/UTC."""
-
-    window: Annotated[str, Duration("0s", "24h")] = "1h"
-    """The start is spread over this long after the scheduled time, differently for each object, so that many do not start
-    together. 0s starts at once."""
-
-
-class Rotation(Model):
-    """How this secret is rotated by Keyturn."""
-
-    schedule: Schedule | None = None
-    """When rotations start. Absent: only on demand (a RotationRun, or `keyturn rotate`)."""
-
-    strategy: Strategy = Strategy.UNKNOWN
-    """What the rotator does, so that Keyturn knows how long the old credential works: SingleUser (the password is changed, the
-    old one is dead at once), AlternatingUsers (two users in turn, the old one works until the next rotation), Overlap (one user
-    with two valid credentials), or Unknown."""
-
-    timeout: Annotated[str, Duration("1s", "24h")] = "15m"
-    """How long a rotation may take from its start until AWS promotes the new version; after that the run fails. For example 15m."""
-
-
-class KeyMapping(Model):
-    """One field of the AWS secret under a name of your own."""
-
-    from_: Annotated[FieldName, Field(alias="from")]
-    """The field of the AWS secret's JSON, for example password. For a value that is not a JSON object: value."""
-
-    to: Annotated[
-        str,
-        Field(min_length=1, max_length=253, pattern=KEY_PATTERN),
-        CEL("self != '.' && !self.startsWith('..')", "must not be . or start with .."),
-    ]
-    """The data key in the Secret, for example DB_PASSWORD: letters, digits, hyphen, underscore and dot."""
-
-
-_RESERVED = CEL(
-    "self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|keyturn[.]dev)/'))",
-    "must not have keys under kubernetes.io/, k8s.io/ or keyturn.dev/: these are not the user's to set",
-    Reason.FORBIDDEN,
-)
-
-
-class Target(Model):
-    """The Secret that is written."""
-
-    rules: ClassVar = (
-        CEL(
-            "!has(self.keys) || !has(self.template) || self.keys.all(k, !(k.to in self.template))",
-            "must not name a key that keys has too",
-            Reason.DUPLICATE,
-            ".template",
-        ),
-        CEL(
-            "!has(self.deletion) || self.deletion != 'Delete' || self.conflict != 'Adopt'",
-            "must not be Delete with conflict Adopt: a Secret that was there before stays",
-            Reason.FORBIDDEN,
-            ".deletion",
-        ),
-    )
-
-    name: Annotated[ObjectName, Immutable("a new name is a new Secret; create another RotatingSecret")] | None = None
-    """The Secret's name. Absent: the name of the RotatingSecret. Cannot be changed."""
-
-    type: Annotated[SecretType, Immutable("a Secret cannot change its type; create another RotatingSecret")] = SecretType.OPAQUE
-    """The Secret's type. The keys that a type needs (for example tls.crt and tls.key) must come from the AWS secret, keys or
-    template. Cannot be changed."""
-
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16), _RESERVED] = Field(default_factory=dict)
-    """Labels that the Secret gets. Labels that others set are kept."""
-
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=16), _RESERVED] = Field(default_factory=dict)
-    """Annotations that the Secret gets. Annotations that others set are kept."""
-
-    keys: Annotated[list[KeyMapping], Field(min_length=1, max_length=100), ListMap("to")] | None = None
-    """The fields of the AWS secret that become data keys. Absent: every top-level field, under its own name."""
-
-    template: Annotated[
-        dict[str, Annotated[str, Field(max_length=16_384)]],
-        Field(max_length=32),
-        CEL(
-            "self.all(k, k.matches('^[-._a-zA-Z0-9]{1,253}$'))",
-            "must have keys of letters, digits, hyphen, underscore and dot, 253 at most",
-        ),
-    ] = Field(default_factory=dict)
-    """Further data keys, each rendered from the AWS secret's fields by an expression template, for example "postgresql://{{
-    username | urlencode }}:{{ password | urlencode }}@{{ host }}:{{ port }}/{{ dbname }}"."""
-
-    require: Annotated[list[FieldName], Field(max_length=100), ListSet] = Field(default_factory=list)
-    """Fields of the AWS secret that must be there and not be empty; otherwise the Secret keeps its last good content. For example
-    [username, password]."""
-
-    conflict: ConflictPolicy = ConflictPolicy.REFUSE
-    """If a Secret of that name exists and is not ours: Refuse leaves it alone; Adopt takes it over, provided that it carries the
-    annotation keyturn.dev/adopt-by with the name of this object."""
-
-    deletion: DeletionPolicy | None = None
-    """What becomes of the Secret when this object is deleted: Delete or Retain. Absent: Delete, or Retain if conflict is Adopt."""
-
-    @property
-    def retained(self) -> bool:
-        """The Secret outlives the RotatingSecret."""
-        return self.conflict is ConflictPolicy.ADOPT or self.deletion is DeletionPolicy.RETAIN
-
-
-RuleKind = Literal[WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET, WorkloadKind.DAEMON_SET, WorkloadKind.ROLLOUT, WorkloadKind.CRON_JOB]
-
-
-class WorkloadRule(Model):
-    """Order, or an exception, for one workload."""
-
-    rules: ClassVar = (
-        CEL(
-            "has(self.after) == (has(self.onChange) && self.onChange == 'Reloads')",
-            "must be set with onChange: Reloads (how long the application takes to read its files again), and only then",
-            Reason.REQUIRED,
-            ".after",
-        ),
-        CEL(
-            "self.kind != 'CronJob' || !has(self.onChange)",
-            "must not be set for a CronJob: its next Job reads the new content",
-            Reason.FORBIDDEN,
-            ".onChange",
-        ),
-    )
-
-    kind: RuleKind
-    """The workload's kind."""
-
-    name: ObjectName
-    """The workload's name."""
-
-    wave: Annotated[int, Field(ge=0, le=1000), Extra((("format", "int32"),))] = 0
-    """Its place in the order: a wave starts when the one before it is ready and has soaked."""
-
-    # Not `on` on the wire: YAML 1.1, and with it kubectl, reads that key as the boolean true.
-    on: Annotated[OnChange | None, Field(alias="onChange")] = None
-    """How it comes to use the new content: Restart (Keyturn restarts it), Reloads (it reads its mounted files again by itself,
-    see after), External (somebody else restarts it). Absent: what is usual for its kind."""
-
-    after: Annotated[str, Duration("0s", "24h")] | None = None
-    """With Reloads: how long after the Secret is written the application surely uses it, for example 2m."""
-
-
-class Rollout(Model):
-    """How the workloads come to use a new version."""
-
-    discovery: Discovery = Discovery.REFERENCES
-    """References: every workload of the namespace whose pod template names the Secret. None: only those listed in workloads."""
-
-    workloads: Annotated[list[WorkloadRule], Field(max_length=100), ListMap("kind", "name")] = Field(default_factory=list)
-    """Order and exceptions, by kind and name. Workloads that are not listed are restarted in wave 0."""
-
-    timeout: Annotated[str, Duration("1s", "24h")] = "10m"
-    """How long a wave may take to be ready on the new version; after that the run is Held and later waves are not touched."""
-
-    soak: Annotated[str, Duration("0s", "24h")] = "0s"
-    """How long a ready wave must stay ready before the next one starts."""
 
 
 SecretId = Annotated[
