@@ -1,0 +1,5 @@
+"""`python -m keyturn_lab.aws`: see server.py."""
+
+from .server import main
+
+main()
