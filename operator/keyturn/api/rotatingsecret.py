@@ -146,6 +146,10 @@ class MirrorStatus(Model):
     time: Time
     """When it got this content, by the API server's clock. Pods created later have read it."""
 
+    shape: Annotated[str, Field(max_length=64)] | None = None
+    """A digest of the parts of the spec that decided the content (keys, template, require, type), so that an edit of them is
+    noticed. Never of a value."""
+
 
 class Settled(Model):
     """The last change of content whose run is over."""
@@ -222,10 +226,6 @@ class RotatingSecretStatus(Model):
 
     settled: Settled | None = None
     """The last change of content whose run is over."""
-
-    shape: Annotated[str, Field(max_length=64)] | None = None
-    """A digest of the parts of the spec that decide the content (keys, template, require, type), so that an edit of them is
-    noticed. Never of a value."""
 
     rotation: RotationTimes | None = None
     """When rotations were, and will be."""

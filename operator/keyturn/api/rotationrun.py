@@ -29,7 +29,8 @@ from .meta import (
     VersionId,
     condition_column,
 )
-from .rotatingsecret import MirrorStatus, WorkloadKind
+from .rollout import WorkloadKind
+from .rotatingsecret import MirrorStatus
 
 MAX_WORKLOADS = 100
 
