@@ -19,9 +19,9 @@ def scheduled_run(name: str, *, uid: str, slot: datetime) -> str:
     return _name(name, "slot", uid, slot.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def epoch_run(name: str, *, uid: str, epoch: int) -> str:
-    """The run that brings the content of this epoch to the consumers: a version that was noticed, or an edit."""
-    return _name(name, "epoch", uid, str(epoch))
+def change_run(name: str, *, uid: str, epoch: int, version: str, shape: str) -> str:
+    """The run that brings a change of content to the consumers: a version that was noticed, or an edit, after this epoch."""
+    return _name(name, "change", uid, str(epoch), version, shape)
 
 
 def rotation_token(run_uid: str) -> VersionId:

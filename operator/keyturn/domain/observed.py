@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
+from keyturn.api import Action as RunAction
+from keyturn.api import MirrorStatus, Trigger, WorkloadStatus
+from keyturn.api import WorkloadKind as WorkloadKind
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.versions import Labels
 
@@ -24,7 +26,7 @@ class Failure:
 class SourceView:
     """One AWS secret's metadata, as ListSecrets or DescribeSecret tells it.
 
-    `labels` is None where only a value was read; `fresh` says that DescribeSecret told it, not a ListSecrets sweep, which can be five minutes old.
+    `fresh` says that DescribeSecret told it, not a ListSecrets sweep, which can be five minutes old.
     """
 
     name: str
@@ -61,18 +63,6 @@ class TargetView:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     managers: tuple[str, ...] = ()  # field managers other than ours, live ones
-
-
-class WorkloadKind(StrEnum):
-    """The kinds whose pods may use a Secret."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
-    DAEMON_SET = "DaemonSet"
-    ROLLOUT = "Rollout"
-    CRON_JOB = "CronJob"
-    JOB = "Job"
-    POD = "Pod"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +119,7 @@ class PodView:
     terminating: bool = False
     ended: bool = False  # phase Succeeded or Failed
     first_started: datetime | None = None  # the earliest start of any container; None: still waiting
+    last_started: datetime | None = None  # the latest one: a container that restarts reads its environment anew
     problem: str | None = None  # why it is not ready, from its statuses, without values
     owner_uid: str | None = None
     uses: tuple[SecretUse, ...] = ()
@@ -142,3 +133,32 @@ class Limits:
     slack: timedelta = timedelta(seconds=1)  # creationTimestamp has whole seconds
     stuck_grace: timedelta = timedelta(minutes=5)  # beyond a rotation's timeout, before an empty AWSPENDING is removed
     max_restarting: int = 50  # workloads restarting per cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """What a plan needs to know of a RotationRun that is not its own."""
+
+    name: str
+    uid: str
+    created: datetime
+    trigger: Trigger
+    action: RunAction
+    urgent: bool = False
+    over: bool = False
+    rotating: bool = False  # its step Rotate is under way
+    result: str | None = None  # the reason of Complete or Failed
+    failed: bool = False
+    message: str = ""
+    completed: datetime | None = None
+    attempt: datetime | None = None  # when it began to rotate
+    slot: datetime | None = None
+    to: str | None = None
+    mirror: MirrorStatus | None = None
+    workloads: tuple[WorkloadStatus, ...] = ()
+    owned: bool = True
+
+
+def active_run(runs: Sequence[RunView]) -> RunView | None:
+    """The one run that may act: the oldest that is not over."""
+    return min((run for run in runs if not run.over), key=lambda run: (run.created, run.name), default=None)

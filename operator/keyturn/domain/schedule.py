@@ -59,8 +59,9 @@ class History:
 
     def in_utc(self) -> "History":
         """The same in UTC: adding days to a time in a zone that changes its clocks would not add 24 hours each."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.astimezone(UTC) for name, value in values.items() if isinstance(value, datetime)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {name: value.astimezone(UTC) for name, value in values.items() if isinstance(value, datetime)}
+        return replace(self, **changed)
 
     @property
     def last_rotation(self) -> datetime:

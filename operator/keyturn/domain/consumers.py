@@ -1,0 +1,173 @@
+"""Which workloads use a Secret, and which of their pods run on its present content.
+
+A restart proves nothing by itself: a pod of the old template that starts late reads what the Secret holds then, and a new pod may read what
+kubelet still has in its cache. The proof is that a pod was created after the Secret had held that content for the cache's margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from keyturn.api import Discovery, OnChange, Rollout, WorkloadRule
+from keyturn.api.meta import duration
+from keyturn.domain.observed import Limits, PodView, SecretUse, WorkloadKind, WorkloadView
+
+ANNOTATION_PREFIX = "keyturn.dev/"
+
+
+class Treatment(StrEnum):
+    """What a change of content means for a workload."""
+
+    RESTART = "Restart"  # its pod template is annotated, its controller replaces the pods
+    RELOADS = "Reloads"  # it reads the mounted file again by itself
+    EXTERNAL = "External"  # somebody else restarts it
+    REPORTED = "Reported"  # nothing is done and nothing waits for it: Jobs, CronJobs, bare pods
+
+
+RESTARTABLE = frozenset({WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET, WorkloadKind.DAEMON_SET, WorkloadKind.ROLLOUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """One workload that uses the Secret, and how it is to be treated."""
+
+    workload: WorkloadView
+    use: SecretUse | None  # None: named in spec.rollout.workloads, without a reference that could be seen
+    treatment: Treatment
+    wave: int = 0
+    reload_after: timedelta = timedelta(0)
+
+    @property
+    def ref(self) -> tuple[str, str]:
+        """Kind and name."""
+        return self.workload.ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the Secret holds, and since when by the API server's clock."""
+
+    version: str
+    epoch: int
+    since: datetime
+    created_by_us: bool = False  # the Secret did not exist before: a pod that waited for it cannot have read anything older
+
+    @property
+    def mark(self) -> str:
+        """The value of the restart annotation."""
+        return f"{self.version}.{self.epoch}"
+
+
+def find_consumers(workloads: Iterable[WorkloadView], *, secret: str, rollout: Rollout) -> tuple[Consumer, ...]:
+    """The workloads that use the Secret, by reference or because they are named; ordered by wave, kind and name."""
+    rules = {(rule.kind.value, rule.name): rule for rule in rollout.workloads}
+    by_reference = rollout.discovery is Discovery.REFERENCES
+    found = [
+        _consumer(workload, use, rules.get(workload.ref))
+        for workload in workloads
+        if not workload.finished
+        for use in [next((use for use in workload.uses if use.secret == secret), None)]
+        if workload.ref in rules or (by_reference and use is not None)
+    ]
+    return tuple(sorted(found, key=lambda consumer: (consumer.wave, *consumer.ref)))
+
+
+def missing_workloads(workloads: Iterable[WorkloadView], rollout: Rollout) -> tuple[tuple[str, str], ...]:
+    """Workloads that spec.rollout.workloads names and that are not there."""
+    there = {workload.ref for workload in workloads}
+    return tuple(ref for rule in rollout.workloads if (ref := (rule.kind.value, rule.name)) not in there)
+
+
+def excluded(workloads: Iterable[WorkloadView], *, secret: str, rollout: Rollout) -> int:
+    """How many workloads refer to the Secret and are left out, because discovery is off and nothing names them."""
+    if rollout.discovery is Discovery.REFERENCES:
+        return 0
+    named = {(rule.kind.value, rule.name) for rule in rollout.workloads}
+    return sum(any(use.secret == secret for use in workload.uses) and workload.ref not in named for workload in workloads)
+
+
+def _consumer(workload: WorkloadView, use: SecretUse | None, rule: WorkloadRule | None) -> Consumer:
+    return Consumer(
+        workload=workload,
+        use=use,
+        treatment=_treatment(workload.kind, rule),
+        wave=rule.wave if rule else 0,
+        reload_after=duration(rule.after) if rule and rule.after else timedelta(0),
+    )
+
+
+def _treatment(kind: WorkloadKind, rule: WorkloadRule | None) -> Treatment:
+    if rule is not None and rule.on is OnChange.RELOADS:
+        return Treatment.RELOADS
+    if rule is not None and rule.on is OnChange.EXTERNAL:
+        return Treatment.EXTERNAL
+    return Treatment.RESTART if kind in RESTARTABLE else Treatment.REPORTED
+
+
+def runs_on(pod: PodView, content: Content, consumer: Consumer, limits: Limits) -> bool:
+    """Whether it is proved that this pod reads the content."""
+    if consumer.treatment is Treatment.RELOADS and _only_mounts(consumer.use):
+        return True  # counted by time for the whole workload, see `reloaded_at`
+    if pod.created >= content.since + limits.margin:
+        return True
+    waited = content.created_by_us and consumer.use is not None and not consumer.use.optional
+    return waited and pod.first_started is not None and pod.first_started >= content.since
+
+
+def reloaded_at(consumer: Consumer, content: Content) -> datetime | None:
+    """When a workload that reloads the mounted file by itself counts; None for the others."""
+    if consumer.treatment is Treatment.RELOADS and _only_mounts(consumer.use):
+        return content.since + consumer.reload_after
+    return None
+
+
+def _only_mounts(use: SecretUse | None) -> bool:
+    """Environment variables are read once, at the start of a container: no file can reload those."""
+    return use is not None and use.by <= {"volume", "projected"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """N of M pods of one workload run on the content; the names of those that do not, and why the unready ones are not."""
+
+    on_content: int
+    pods: int
+    old: tuple[str, ...] = ()
+    unready: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Every pod that there is runs on the content and is ready."""
+        return self.on_content == self.pods and not self.unready
+
+
+def count_pods(pods: Sequence[PodView], content: Content, consumer: Consumer, limits: Limits) -> Count:
+    """Count a workload's pods. An ended pod holds nothing; a terminating one still runs on what it read."""
+    living = [pod for pod in pods if not pod.ended]
+    old = tuple(pod.name for pod in living if not runs_on(pod, content, consumer, limits))
+    unready = tuple(
+        f"{pod.name}: {pod.problem or 'not ready'}" for pod in living if not pod.ready and not pod.terminating and pod.name not in old
+    )
+    return Count(on_content=len(living) - len(old), pods=len(living), old=old, unready=unready)
+
+
+def annotation_of(rotating_secret: str) -> str:
+    """The one annotation that Keyturn sets on pod templates: each RotatingSecret has its own."""
+    return f"{ANNOTATION_PREFIX}{rotating_secret}"
+
+
+def annotated(workload: WorkloadView, annotation: str, content: Content) -> bool:
+    """Whether the pod template carries the mark of this content."""
+    return workload.template_annotations.get(annotation) == content.mark
+
+
+def uses_by_secret(workloads: Iterable[WorkloadView]) -> Mapping[str, tuple[WorkloadView, ...]]:
+    """An index of a namespace's workloads by the Secrets that they refer to."""
+    index: dict[str, tuple[WorkloadView, ...]] = {}
+    for workload in workloads:
+        for use in workload.uses:
+            index[use.secret] = (*index.get(use.secret, ()), workload)
+    return index

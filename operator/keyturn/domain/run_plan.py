@@ -1,0 +1,378 @@
+"""Observed RotationRun -> what to do, its status, and when to look again.
+
+A run goes through its steps in order: rotate (unless somebody else did), mirror the new version, restart the consumers in waves, prove that
+they run on it. Nothing is remembered but the status: a pass that is repeated after a crash asks the same questions again. Whatever must be
+known after a crash is in the status before its effect: `Rotate: Running` before RotateSecret, the content's time before the first restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from keyturn.api import Action as RunAction
+from keyturn.api import (
+    RotatingSecret,
+    RotationRun,
+    RotationRunStatus,
+    RunVersions,
+    StepName,
+    StepState,
+    Trigger,
+    duration,
+)
+from keyturn.domain import waves
+from keyturn.domain.actions import (
+    Action,
+    AdoptRun,
+    Done,
+    Mirrored,
+    Moved,
+    Outcome,
+    Refused,
+    RemovePending,
+    Restart,
+    StartRotation,
+    WriteMirror,
+)
+from keyturn.domain.consumers import Consumer, Content, annotation_of
+from keyturn.domain.failures import FailureKind
+from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, active_run
+from keyturn.domain.permission import Decision
+from keyturn.domain.run_record import Record, old_credential
+from keyturn.domain.versions import Awaited, Patience, Phase, VersionId, classify
+
+PARENT_GRACE = timedelta(seconds=30)  # a run may be seen before its RotatingSecret is
+SOON = timedelta(seconds=1)
+SLOWLY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedRun:
+    """Everything that decides about one run."""
+
+    run: RotationRun
+    parent: RotatingSecret | None
+    permitted: Decision  # to do with the connection what this run is about
+    source: SourceView | Failure | None = None
+    pending_has_value: bool | None = None  # asked only when the rotation is past its time
+    runs: Sequence[RunView] = ()  # all of the parent's, this one included
+    consumers: Sequence[Consumer] = ()
+    pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
+    restart_budget: int = 0  # how many workloads may begin a restart now, in the whole cluster
+    rotation_budget: int = 1  # how many rotations may begin now, on this connection
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What one look at a run leads to. `draft` is the status if no action had an outcome that says otherwise."""
+
+    draft: RotationRunStatus
+    actions: tuple[Action, ...] = ()
+    look_again_at: datetime | None = None
+
+
+def token_of(run: RotationRun) -> str:
+    """The ClientRequestToken of the rotation that this run starts: the same after every crash, different for every run."""
+    return str(uuid5(UUID(run.metadata.uid), "rotate"))
+
+
+def is_over(run: RotationRun) -> bool:
+    """The run has an end, and is a record from now on."""
+    return run.status.completion_time is not None
+
+
+def run_plan(seen: ObservedRun, now: datetime) -> RunPlan:
+    """Decide about one run. The order of the questions is the order of a run's life."""
+    record = Record.of(seen.run, now)
+    if is_over(seen.run) or seen.run.metadata.deletion_timestamp is not None:
+        return RunPlan(draft=seen.run.status)
+    parent = seen.parent
+    if parent is None:
+        return _without_parent(seen, record, now)
+    if parent.metadata.deletion_timestamp is not None:
+        return RunPlan(draft=record.failed("SecretDeleted", f"RotatingSecret {parent.metadata.name} is being deleted").status())
+    adopt = _adopt(seen.run, parent)
+    if parent.spec.suspend is not None and parent.spec.suspend.value == "Everything":
+        return RunPlan(draft=record.waiting("Suspended", "the RotatingSecret has spec.suspend: Everything").status(), actions=adopt)
+    active = active_run(seen.runs)
+    if active is not None and active.uid != seen.run.metadata.uid:
+        message = f"waits for RotationRun {active.name}, which is still active"
+        return RunPlan(draft=record.waiting("OtherRunActive", message).status(), actions=adopt)
+    if not seen.permitted.allowed:
+        return RunPlan(draft=record.failed(seen.permitted.reason, seen.permitted.message).status(), actions=adopt)
+    plan = _steps(seen, parent, record, now)
+    return RunPlan(draft=plan.draft, actions=(*adopt, *plan.actions), look_again_at=plan.look_again_at)
+
+
+def _without_parent(seen: ObservedRun, record: Record, now: datetime) -> RunPlan:
+    name = seen.run.spec.secret_ref.name
+    deadline = (seen.run.metadata.creation_timestamp or now) + PARENT_GRACE
+    message = f"there is no RotatingSecret {name} in namespace {seen.run.metadata.namespace}: create it, or correct spec.secretRef.name"
+    if now < deadline:
+        return RunPlan(draft=record.waiting("SecretNotFound", message).status(), look_again_at=deadline)
+    return RunPlan(draft=record.failed("SecretNotFound", message).status())
+
+
+def _adopt(run: RotationRun, parent: RotatingSecret) -> tuple[Action, ...]:
+    owned = any(owner.get("uid") == parent.metadata.uid for owner in run.metadata.owner_references)
+    return () if owned else (AdoptRun(name=run.metadata.name, uid=run.metadata.uid),)
+
+
+def _steps(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datetime) -> RunPlan:
+    if record.done(StepName.ROTATE):
+        ended = _overtaken(seen, record)
+        if ended is not None:
+            return RunPlan(draft=ended.status())
+        if not record.done(StepName.MIRROR):
+            return _mirror(parent, record)
+        return _rollout(seen, parent, record, now)
+    if isinstance(seen.source, Failure):
+        return _source_failed(seen.source, record, now)
+    if seen.source is None:
+        return RunPlan(draft=record.waiting("SourceUnread", "waits for AWS's answer about the secret").status(), look_again_at=now + SOON)
+    if seen.source.deleted:
+        return RunPlan(draft=record.failed("SourceDeleted", f"secret {seen.source.name} is scheduled for deletion in AWS").status())
+    if _rotates(seen.run):
+        return _rotate(seen, parent, seen.source, record, now)
+    return _take_current(seen.run, parent, seen.source, record)
+
+
+def _rotates(run: RotationRun) -> bool:
+    return run.spec.action is RunAction.ROTATE and run.spec.trigger in {Trigger.MANUAL, Trigger.SCHEDULE}
+
+
+def _take_current(run: RotationRun, parent: RotatingSecret, source: SourceView, record: Record) -> RunPlan:
+    """A run for a version that is current already: nothing to rotate."""
+    current = source.labels.current
+    if run.spec.version_id is not None and run.spec.version_id != current:
+        return RunPlan(draft=record.superseded(f"AWS has moved on to {current}").status())
+    before = parent.status.settled.version_id if parent.status.settled else None
+    why = {Trigger.OBSERVED: "AWS or a person rotated", Trigger.EDITED: "only the mirroring changed"}.get(run.spec.trigger, "not asked for")
+    record = record.versions(RunVersions(from_=before, to=current)).step(StepName.ROTATE, StepState.SKIPPED, why)
+    return _mirror(parent, record)
+
+
+def _source_failed(failure: Failure, record: Record, now: datetime) -> RunPlan:
+    if failure.kind is FailureKind.TRANSIENT or record.started(StepName.ROTATE):
+        return RunPlan(draft=record.waiting(failure.reason, failure.message).status(), look_again_at=now + 5 * SOON)
+    return RunPlan(draft=record.failed(failure.reason, failure.message).status())
+
+
+# --- rotate ----------------------------------------------------------------------------------------------------------
+
+
+def _rotate(seen: ObservedRun, parent: RotatingSecret, source: SourceView, record: Record, now: datetime) -> RunPlan:
+    token = VersionId(token_of(seen.run))
+    started = record.started(StepName.ROTATE)
+    to = record.version_to
+    awaited = Awaited(
+        token=VersionId(to) if to else token,
+        started_at=started,
+        expected_from=VersionId(record.version_from) if record.version_from else None,
+        seen=to is not None,
+    )
+    timeout = duration(parent.spec.rotation.timeout) if parent.spec.rotation else timedelta(minutes=15)
+    patience = Patience(timeout=timeout, grace=seen.limits.stuck_grace)
+    state = classify(source.labels, awaited, now=now, patience=patience, pending_has_value=seen.pending_has_value)
+    soon = now + (SOON if started is None or now < started + 30 * SOON else 5 * SOON)
+    match state.phase:
+        case Phase.PROMOTED | Phase.LATE_SUCCESS:
+            record = record.versions(RunVersions(from_=record.version_from or source.labels.previous, to=awaited.token))
+            return _mirror(parent, record.step(StepName.ROTATE, StepState.SUCCEEDED, f"AWS promoted {awaited.token}"))
+        case Phase.SUPERSEDED:
+            return RunPlan(draft=record.superseded(f"AWS has moved on to {source.labels.current}").status())
+        case Phase.RUNNING | Phase.OVERDUE:
+            record = record.versions(RunVersions(from_=record.version_from or source.labels.current, to=awaited.token))
+            running = record.step(StepName.ROTATE, StepState.RUNNING, f"AWS rotates to {awaited.token}")
+            return RunPlan(draft=running.status(), look_again_at=min(soon, state.look_again_at or soon))
+        case Phase.FOREIGN if awaited.seen:
+            return RunPlan(draft=record.failed("RotationFailed", "another rotation took AWSPENDING away from this one").status())
+        case Phase.FOREIGN:
+            return _foreign(seen.run, source, record, soon)
+        case Phase.STUCK_EMPTY:
+            return _stuck_empty(record, str(awaited.token))
+        case Phase.STUCK_WITH_VALUE:
+            return RunPlan(draft=record.failed("RotationStuck", stuck_message(source, str(awaited.token))).status())
+        case Phase.ABANDONED:
+            message = f"AWS gave version {awaited.token} up without promoting it; see the log of the rotation function"
+            return RunPlan(draft=record.failed("RotationFailed", message).status())
+        case _:
+            return _begin(seen, source, record, token, soon)
+
+
+def _foreign(run: RotationRun, source: SourceView, record: Record, soon: datetime) -> RunPlan:
+    """Somebody else's rotation is in flight: a scheduled run joins it, a manual one waits for it."""
+    pending = source.labels.pending
+    if run.spec.trigger is Trigger.MANUAL:
+        message = f"waits for a rotation to {pending} that somebody else started"
+        return RunPlan(draft=record.waiting("ForeignRotation", message).status(), look_again_at=soon)
+    record = record.versions(RunVersions(from_=source.labels.current, to=pending))
+    joined = record.step(StepName.ROTATE, StepState.RUNNING, f"joined a rotation to {pending} that somebody else started")
+    return RunPlan(draft=joined.status(), look_again_at=soon)
+
+
+def _begin(seen: ObservedRun, source: SourceView, record: Record, token: str, soon: datetime) -> RunPlan:
+    """No trace of our token in AWS: say that it starts, and in the next pass start it."""
+    if not source.rotation_configured:
+        message = (
+            f"secret {source.name} has no rotation configured in AWS; configure it with: aws secretsmanager rotate-secret --secret-id "
+            f"{source.name} --rotation-lambda-arn <function> --rotation-rules AutomaticallyAfterDays=30 --no-rotate-immediately"
+        )
+        return RunPlan(draft=record.failed("RotationNotConfigured", message).status())
+    if record.started(StepName.ROTATE) is None:
+        if seen.rotation_budget <= 0:
+            message = "waits: the connection's maxRotations are under way"
+            return RunPlan(draft=record.waiting("TooManyRotations", message).status(), look_again_at=soon)
+        record = record.versions(RunVersions(from_=source.labels.current))
+        return RunPlan(draft=record.step(StepName.ROTATE, StepState.RUNNING, "starts").status(), look_again_at=soon - SOON)
+    return RunPlan(draft=record.status(), actions=(StartRotation(token=token),), look_again_at=soon)
+
+
+def _stuck_empty(record: Record, version: str) -> RunPlan:
+    message = f"the rotation died in createSecret: version {version} never got a value, and AWSPENDING was taken off it"
+    return RunPlan(draft=record.failed("RotationFailed", message).status(), actions=(RemovePending(version=version),))
+
+
+def stuck_message(source: SourceView, version: str) -> str:
+    """What is known of a rotation that died with a value in the pending version, and the commands for both ways out."""
+    promote = (
+        f"aws secretsmanager update-secret-version-stage --secret-id {source.name} --version-stage AWSCURRENT"
+        f" --move-to-version-id {version} --remove-from-version-id {source.labels.current}"
+    )
+    give_up = (
+        f"aws secretsmanager update-secret-version-stage --secret-id {source.name} --version-stage AWSPENDING"
+        f" --remove-from-version-id {version}"
+    )
+    return (
+        f"version {version} is pending with a value: the back end may have either credential. Log in with both. If the pending one works,"
+        f" promote it: {promote}; if the current one works, give the pending one up: {give_up}"
+    )
+
+
+# --- mirror ----------------------------------------------------------------------------------------------------------
+
+
+def _overtaken(seen: ObservedRun, record: Record) -> Record | None:
+    """AWSCURRENT has moved on, or somebody urgent waits: this run's end, since its successor covers both changes."""
+    source = seen.source
+    if isinstance(source, SourceView) and source.fresh and source.labels.current != record.version_to:
+        return record.superseded(f"AWS has moved on to {source.labels.current}")
+    urgent = next((run for run in seen.runs if run.urgent and not run.over and run.uid != seen.run.metadata.uid), None)
+    return record.superseded(f"RotationRun {urgent.name} is urgent") if urgent else None
+
+
+def _mirror(parent: RotatingSecret, record: Record) -> RunPlan:
+    source = parent.status.source
+    action = WriteMirror(
+        expect=record.version_to,
+        recorded=parent.status.mirror,
+        recorded_version_time=source.version_time if source else None,
+        shape_changed=True,
+    )
+    return RunPlan(draft=record.begun(StepName.MIRROR).status(), actions=(action,))
+
+
+# --- rollout ---------------------------------------------------------------------------------------------------------
+
+
+def content_of(run: RotationRun, *, adopts: bool) -> Content | None:
+    """The content that the run has written, once its time is in the status."""
+    mirror = run.status.mirror
+    if mirror is None:
+        return None
+    return Content(version=mirror.version_id, epoch=mirror.epoch, since=mirror.time, created_by_us=mirror.epoch == 1 and not adopts)
+
+
+def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datetime) -> RunPlan:
+    content = content_of(seen.run, adopts=parent.spec.target.conflict.value == "Adopt")
+    if content is None:
+        return _mirror(parent, record)
+    begin = content.since + seen.limits.margin + seen.limits.slack
+    if not seen.consumers:
+        return RunPlan(draft=_complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, "no workload uses the Secret"), parent).status())
+    if now < begin:
+        message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
+        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.RUNNING, message).status(), look_again_at=begin)
+    annotation = annotation_of(parent.metadata.name)
+    look = waves.rollout(
+        seen.consumers,
+        seen.pods,
+        content=content,
+        annotation=annotation,
+        before=record.progress(),
+        patience=waves.Patience(timeout=duration(parent.spec.rollout.timeout), soak=duration(parent.spec.rollout.soak)),
+        limits=seen.limits,
+        budget=seen.restart_budget,
+        now=now,
+    )
+    record = record.rolled(look)
+    if look.held is not None:
+        held = f"{look.message}. Later waves were not touched. Mend the workloads, then create a RotationRun with action: Rollout"
+        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.FAILED, held).failed("Held", held).status())
+    if look.done:
+        record = record.step(StepName.ROLLOUT, StepState.SUCCEEDED, look.message)
+        return RunPlan(draft=_complete(record, parent).status())
+    restarts = tuple(Restart(consumer=consumer, annotation=annotation, mark=content.mark) for consumer in look.restart)
+    draft = record.step(StepName.ROLLOUT, StepState.RUNNING, look.message)
+    return RunPlan(draft=draft.status(), actions=restarts, look_again_at=look.look_again_at)
+
+
+def _complete(record: Record, parent: RotatingSecret) -> Record:
+    strategy = parent.spec.rotation.strategy if parent.spec.rotation else None
+    return record.step(StepName.RETIRE, StepState.UNSUPPORTED, old_credential(strategy)).complete()
+
+
+# --- what came of it -------------------------------------------------------------------------------------------------
+
+
+def run_outcome(seen: ObservedRun, plan: RunPlan, outcomes: Sequence[tuple[Action, Outcome]], now: datetime) -> RunPlan:
+    """The plan with what came of its actions worked in: the status to write, and when to look again."""
+    record = Record.of_status(seen.run, plan.draft, now)
+    again = plan.look_again_at
+    for action, outcome in outcomes:
+        match action:
+            case StartRotation(token=token):
+                record, again = _started(record, token, outcome, now)
+            case WriteMirror():
+                record, again = _mirrored(seen, record, outcome, now)
+            case Restart(consumer=consumer) if isinstance(outcome, Done):
+                record = record.restarted(consumer.ref)
+            case Restart() | AdoptRun() | RemovePending() if isinstance(outcome, Refused):
+                again = now + SOON
+            case _:
+                pass
+    return RunPlan(draft=record.status(), actions=plan.actions, look_again_at=again)
+
+
+def _started(record: Record, token: str, outcome: Outcome, now: datetime) -> tuple[Record, datetime | None]:
+    if not isinstance(outcome, Refused):
+        record = record.versions(RunVersions(from_=record.version_from, to=token))
+        return record.step(StepName.ROTATE, StepState.RUNNING, f"AWS rotates to {token}"), now + SOON / 2
+    failure = outcome.failure
+    if failure.kind is FailureKind.TRANSIENT or failure.reason == "RotationInProgress":
+        return record.step(StepName.ROTATE, StepState.RUNNING, failure.message), now + 2 * SOON
+    return record.failed(failure.reason, failure.message), None
+
+
+def _mirrored(seen: ObservedRun, record: Record, outcome: Outcome, now: datetime) -> tuple[Record, datetime | None]:
+    match outcome:
+        case Mirrored(mirror=mirror, changed=changed):
+            message = "the Secret holds the new content" if changed else "the Secret held this content already"
+            record = record.mirrored(mirror).step(StepName.MIRROR, StepState.SUCCEEDED, message)
+            settled = seen.parent.status.settled if seen.parent else None
+            if not changed and settled and settled.epoch == mirror.epoch and seen.run.spec.action is RunAction.ROTATE and seen.parent:
+                return _complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, "the content is the same"), seen.parent), None
+            return record, now
+        case Moved(version=version):
+            return record.superseded(f"AWS has moved on to {version}"), None
+        case Refused(failure=failure) if failure.reason == "NotAllowed":
+            return record.failed(failure.reason, failure.message), None
+        case Refused(failure=failure):
+            slow = failure.kind in {FailureKind.INVALID, FailureKind.DENIED, FailureKind.FORBIDDEN}
+            return record.blocked(StepName.MIRROR, failure), now + (SLOWLY if slow else 2 * SOON)
+        case _:
+            return record, now + SOON

@@ -1,0 +1,241 @@
+"""Restart order and health verdicts: which workloads restart now, which have arrived, and when a wave has failed.
+
+A wave is the workloads of one number. The next wave is not touched before every workload of this one is complete on the new content and has
+stayed so for the soak. A wave that does not get there in time is Held: what fails is said, and nothing more is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keyturn.api import WorkloadState, WorkloadStatus
+from keyturn.domain.consumers import (
+    Consumer,
+    Content,
+    Count,
+    Treatment,
+    annotated,
+    count_pods,
+    reloaded_at,
+)
+from keyturn.domain.observed import Limits, PodView, WorkloadKind
+
+POLL = timedelta(seconds=2)  # pods are not watched: how often a rollout that is under way is counted
+TRIES = 2  # the annotation is set, and set once more if something takes it away
+NAMES_SHOWN = 3
+
+ARRIVED = frozenset({WorkloadState.ADOPTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long one wave may take, and how long it must stay ready."""
+
+    timeout: timedelta
+    soak: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a rollout was when it was last written down."""
+
+    wave: int | None = None
+    wave_start: datetime | None = None
+    wave_ready: datetime | None = None
+    workloads: Mapping[tuple[str, str], WorkloadStatus] | None = None
+
+    def tries(self, ref: tuple[str, str]) -> int:
+        """How often the annotation of a workload has been set."""
+        known = (self.workloads or {}).get(ref)
+        return known.restarts if known else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """What a look at the rollout says: what to restart, and how far it is."""
+
+    progress: Progress
+    statuses: tuple[WorkloadStatus, ...]
+    restart: tuple[Consumer, ...] = ()
+    done: bool = False
+    held: str | None = None  # why, naming workloads and pods
+    message: str = ""
+    look_again_at: datetime | None = None
+
+
+def rollout(
+    consumers: Sequence[Consumer],
+    pods: Mapping[tuple[str, str], Sequence[PodView] | None],
+    *,
+    content: Content,
+    annotation: str,
+    before: Progress,
+    patience: Patience,
+    limits: Limits,
+    budget: int,
+    now: datetime,
+) -> Rollout:
+    """Judge every workload, then move the wave.
+
+    `pods` has None where a list failed: such a workload is never complete. `budget` is how many workloads may begin a restart now.
+    """
+    verdicts = {
+        consumer.ref: _judge(consumer, pods.get(consumer.ref), content, annotation, before.tries(consumer.ref), limits, now)
+        for consumer in consumers
+    }
+    waves = sorted({consumer.wave for consumer in consumers if consumer.treatment is not Treatment.REPORTED})
+    wave = next((number for number in waves if before.wave is None or number >= before.wave), None)
+    start, ready = before.wave_start, before.wave_ready
+    while wave is not None:
+        if wave != before.wave or start is None:
+            start, ready, before = now, None, Progress(wave=wave, wave_start=now, workloads=before.workloads)
+        members = [consumer for consumer in consumers if consumer.wave == wave and consumer.treatment is not Treatment.REPORTED]
+        if any(verdicts[member.ref].state not in ARRIVED for member in members):
+            return _wait(members, verdicts, wave, start, patience, budget, now)
+        ready = ready or now
+        if now < ready + patience.soak:
+            progress = Progress(wave=wave, wave_start=start, wave_ready=ready)
+            message = f"wave {wave} is ready, and must stay so until {ready + patience.soak:%H:%M:%S}Z"
+            return Rollout(
+                progress=progress, statuses=_all(verdicts), message=message, look_again_at=min(now + POLL, ready + patience.soak)
+            )
+        wave = next((number for number in waves if number > wave), None)
+    return Rollout(progress=Progress(), statuses=_all(verdicts), done=True, message=summary(_all(verdicts)))
+
+
+def _wait(
+    members: Sequence[Consumer],
+    verdicts: Mapping[tuple[str, str], WorkloadStatus],
+    wave: int,
+    start: datetime,
+    patience: Patience,
+    budget: int,
+    now: datetime,
+) -> Rollout:
+    """A wave that is not complete: restart what is due, or hold it once its time is over."""
+    progress = Progress(wave=wave, wave_start=start)
+    waiting = [verdicts[member.ref] for member in members if verdicts[member.ref].state not in ARRIVED]
+    if now >= start + patience.timeout:
+        held = "; ".join(f"{status.kind} {status.name}: {status.message}" for status in waiting)
+        return Rollout(progress=progress, statuses=_all(verdicts), held=held, message=f"wave {wave} did not get ready: {held}")
+    due = [member for member in members if verdicts[member.ref].state is WorkloadState.PENDING][: max(budget, 0)]
+    names = ", ".join(f"{status.kind} {status.name} {status.pods_on_version}/{status.pods}" for status in waiting[:NAMES_SHOWN])
+    return Rollout(
+        progress=progress,
+        statuses=_all(verdicts),
+        restart=tuple(due),
+        message=f"wave {wave}: {names}" + (f" and {len(waiting) - NAMES_SHOWN} more" if len(waiting) > NAMES_SHOWN else ""),
+        look_again_at=min(now + POLL, start + patience.timeout),
+    )
+
+
+def _all(verdicts: Mapping[tuple[str, str], WorkloadStatus]) -> tuple[WorkloadStatus, ...]:
+    return tuple(verdicts.values())
+
+
+def summary(statuses: Sequence[WorkloadStatus]) -> str:
+    """One sentence on how many pods of how many workloads run on the content."""
+    pods, on_version = sum(s.pods for s in statuses), sum(s.pods_on_version for s in statuses)
+    return f"{on_version} of {pods} pods in {len(statuses)} workloads run on the new content" if statuses else "no workload uses the Secret"
+
+
+def _judge(
+    consumer: Consumer,
+    pods: Sequence[PodView] | None,
+    content: Content,
+    annotation: str,
+    tries: int,
+    limits: Limits,
+    now: datetime,
+) -> WorkloadStatus:
+    """One workload's state. The order of the questions is the table of consumers in the API's documentation."""
+    if pods is None:
+        return _status(consumer, WorkloadState.UNKNOWN, None, "its pods could not be listed", tries)
+    count = count_pods(pods, content, consumer, limits)
+    marked = annotated(consumer.workload, annotation, content)
+    reloaded = reloaded_at(consumer, content)
+    if reloaded is not None:
+        if now < reloaded:
+            return _status(consumer, WorkloadState.RELOADING, count, f"reads the mounted file again by {reloaded:%H:%M:%S}Z", tries)
+        return _status(consumer, WorkloadState.ADOPTED, count, "reloads by itself", tries)
+    if consumer.treatment is Treatment.RESTART and consumer.workload.replicas == 0 and not marked and tries == 0:
+        return _status(consumer, WorkloadState.PENDING, count, "has no pods: only its template is marked", tries)
+    if count.complete and _settled(consumer) and (not marked or _rolled_out(consumer)):
+        return _status(consumer, WorkloadState.ADOPTED, count, "every pod is newer than the content", tries)
+    if consumer.treatment is not Treatment.RESTART:
+        return _status(consumer, WorkloadState.WAITING, count, _who_restarts(consumer, count), tries)
+    return _restart_state(consumer, count, marked=marked, tries=tries)
+
+
+def _restart_state(consumer: Consumer, count: Count, *, marked: bool, tries: int) -> WorkloadStatus:
+    if not marked:
+        if tries >= TRIES:
+            message = "its restart annotation was taken away again after it had been set a second time"
+            return _status(consumer, WorkloadState.REVERTED, count, message, tries)
+        return _status(
+            consumer, WorkloadState.PENDING, count, "to be restarted" if not tries else "its restart annotation was reverted", tries
+        )
+    if consumer.workload.paused:
+        return _status(consumer, WorkloadState.WAITING, count, "is paused: it restarts when somebody resumes it", tries)
+    if by_hand := _replaced_by_hand(consumer):
+        return _status(consumer, WorkloadState.WAITING, count, f"{by_hand}: somebody must delete {_names(count.old)}", tries)
+    return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
+
+
+def _settled(consumer: Consumer) -> bool:
+    """The workload's controller has seen its present form, and has all the pods that it wants."""
+    workload = consumer.workload
+    if consumer.treatment is Treatment.REPORTED or workload.kind in {WorkloadKind.JOB, WorkloadKind.CRON_JOB, WorkloadKind.POD}:
+        return True
+    return workload.observed_generation >= workload.generation and workload.available >= workload.replicas
+
+
+def _rolled_out(consumer: Consumer) -> bool:
+    """Every wanted pod is of the present template, and none of another is left."""
+    workload = consumer.workload
+    if workload.strategy == "OnDelete" or workload.partition or workload.paused:
+        return True  # its own rules leave old templates standing; the pods' age decides alone
+    return workload.updated >= workload.replicas and workload.status_replicas <= workload.updated
+
+
+def _replaced_by_hand(consumer: Consumer) -> str | None:
+    if consumer.workload.strategy == "OnDelete":
+        return "its update strategy is OnDelete"
+    if consumer.workload.partition:
+        return f"its partition is {consumer.workload.partition}"
+    return None
+
+
+def _who_restarts(consumer: Consumer, count: Count) -> str:
+    if consumer.treatment is Treatment.REPORTED:
+        return f"{_names(count.old)} must end by itself" if count.old else _what_is_missing(count)
+    return f"somebody else restarts it; {_names(count.old)} not yet" if count.old else _what_is_missing(count)
+
+
+def _what_is_missing(count: Count) -> str:
+    if count.unready:
+        return "; ".join(count.unready[:NAMES_SHOWN])
+    if count.old:
+        return f"{_names(count.old)} not replaced yet"
+    return "its controller has not made all pods yet"
+
+
+def _names(pods: Sequence[str]) -> str:
+    if not pods:
+        return "no pod"
+    return ", ".join(pods[:NAMES_SHOWN]) + (f" and {len(pods) - NAMES_SHOWN} more" if len(pods) > NAMES_SHOWN else "")
+
+
+def _status(consumer: Consumer, state: WorkloadState, count: Count | None, message: str, tries: int) -> WorkloadStatus:
+    return WorkloadStatus(
+        kind=consumer.workload.kind.value,
+        name=consumer.workload.name,
+        wave=consumer.wave,
+        state=state,
+        pods=count.pods if count else 0,
+        pods_on_version=count.on_content if count else 0,
+        message=message[:1024],
+        restarts=tries,
+    )
