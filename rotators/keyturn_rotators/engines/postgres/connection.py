@@ -1,0 +1,232 @@
+"""Logins to PostgreSQL that are verified, bounded in time, closed, and whose failures say what to check."""
+
+import base64
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import scramp  # type: ignore[import-untyped]  # it has no type hints
+from pg8000.converters import identifier, literal
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection
+
+import keyturn_rotators
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.errors import Kind, RotationError
+
+PORT = 5432
+DATABASE = "postgres"
+CONNECT_WITHIN = 5.0  # seconds, as AWS's functions
+LOCK_WITHIN = 3  # seconds; a lock that we wait for holds up the app's own statements behind us
+CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword of the frontend/backend protocol
+REFUSED_CHANGES = frozenset({"42501", "0LP01", "2BP01"})  # insufficient privilege, invalid grant, dependent objects
+CA_BUNDLE = "KEYTURN_CA_BUNDLE"
+
+__all__ = ["Session", "identifier", "literal", "logs_in", "verifier"]
+
+
+class _Connection(Connection):  # type: ignore[misc]  # pg8000 has no type hints
+    """pg8000's connection with two things that it lacks."""
+
+    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: object) -> None:
+        """Never hand the password over in the clear: a server that asks for it so may be anybody's."""
+        asked = int.from_bytes(data[:4], "big")
+        if asked == CLEARTEXT_PASSWORD and not isinstance(self._usock, ssl.SSLSocket):
+            raise InterfaceError("cleartext password without TLS")
+        super().handle_AUTHENTICATION_REQUEST(data, context)
+
+    def limit(self, seconds: float) -> None:
+        """How long the next answer may take."""
+        self._usock.settimeout(seconds)
+
+
+class Session:
+    """One login: `with Session(credential, deadline=...) as session`. Raises RotationError only."""
+
+    def __init__(self, credential: Credential, *, deadline: Deadline, database: str | None = None) -> None:
+        self.user = credential.username
+        self.database = database or credential.database(DATABASE)
+        self._credential = credential
+        self._deadline = deadline
+        with self._explained():
+            self._connection = self._connect()
+        try:
+            self.run("SET standard_conforming_strings = on")
+            self.run("SET search_path = ''")
+            self.run(f"SET lock_timeout = '{LOCK_WITHIN}s'")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        except (InterfaceError, OSError):
+            return  # the server has closed it already
+
+    def run(self, sql: str, **params: object) -> list[list[Any]]:
+        """Run one statement; `:name` in it is a parameter."""
+        with self._explained():
+            self._connection.limit(self._deadline.remaining())
+            rows: list[list[Any]] | None = self._connection.run(sql, **params)
+            return rows or []
+
+    def attempt(self, sql: str) -> bool:
+        """Run one statement that this user may be refused; False where it was."""
+        try:
+            self._connection.limit(self._deadline.remaining())
+            self._connection.run(sql)
+        except DatabaseError as error:
+            if _sqlstate(error) in REFUSED_CHANGES:
+                return False
+            raise self._answered(error) from None
+        except (InterfaceError, OSError) as error:
+            raise self._unanswered(error) from None
+        return True
+
+    def as_itself(self) -> Self:
+        """Act as the user that has logged in, whatever role its settings put it into."""
+        self.run("SET ROLE NONE")
+        return self
+
+    def elsewhere(self, database: str) -> "Session":
+        """The same login in another database."""
+        return Session(self._credential, deadline=self._deadline, database=database)
+
+    @property
+    def version(self) -> int:
+        """server_version_num, e.g. 180004."""
+        return int(self.run("SELECT pg_catalog.current_setting('server_version_num')")[0][0])
+
+    def _connect(self) -> _Connection:
+        credential = self._credential
+        address = (credential.host, credential.port(PORT))
+        sock = socket.create_connection(address, timeout=self._deadline.remaining(at_most=CONNECT_WITHIN))
+        try:
+            sock.settimeout(self._deadline.remaining())
+            return _Connection(
+                credential.username,
+                password=credential.password,
+                host=credential.host,
+                database=self.database,
+                sock=sock,
+                ssl_context=_tls_context() if credential.tls else False,
+                application_name="keyturn",
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise self._answered(error) from None
+        except (InterfaceError, OSError, scramp.ScramException) as error:
+            raise self._unanswered(error) from None
+
+    def _answered(self, error: DatabaseError) -> RotationError:
+        state = _sqlstate(error)
+        said = _words(error, hidden=self._credential.password)
+        kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "the server's log")
+        return self._error(kind, f"the server answered: {said} (SQLSTATE {state})", check)
+
+    def _unanswered(self, error: Exception) -> RotationError:
+        cause = error.__cause__ or error
+        if isinstance(error, ssl.SSLCertVerificationError):
+            check = f"the host name in the secret, and that the server's authority is known: the system's, or the file of {CA_BUNDLE}"
+            return self._error(Kind.TLS, f"the server's certificate is not trusted: {error.verify_message}", check)
+        if isinstance(error, ssl.SSLError):
+            return self._error(Kind.TLS, f"no TLS connection came about ({error.reason})", "the server's TLS versions and certificate")
+        if "refuses SSL" in str(error):
+            return self._error(Kind.TLS, "the server offers no TLS", 'the server; where it shall have none, "ssl": false in the secret')
+        if "cleartext" in str(error):
+            check = "the server's pg_hba.conf: it should ask for scram-sha-256"
+            return self._error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check)
+        if isinstance(error, scramp.ScramException):
+            return self._error(Kind.AUTHENTICATION, "the server does not know the password's verifier", "that the host is the right server")
+        check = "host and port, the security groups of function and server, routes, and that the server is up"
+        return self._error(Kind.NETWORK, f"no answer from the server ({type(cause).__name__})", check)
+
+    def _error(self, kind: Kind, what: str, check: str) -> RotationError:
+        host = f"{self._credential.host}:{self._credential.port(PORT)}/{self.database}"
+        return RotationError(kind, what, check=check, secret=self._credential.secret, host=host, user=self.user)
+
+
+def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
+    """Whether the server takes the credential. Raises RotationError where it cannot say."""
+    try:
+        with Session(credential, deadline=deadline):
+            return True
+    except RotationError as error:
+        if error.kind is Kind.PERMISSION:
+            return True  # the password was taken; a right is missing, which is another matter
+        if error.kind is Kind.AUTHENTICATION:
+            return False
+        raise
+
+
+def verifier(password: str) -> str:
+    """What PostgreSQL stores of a password, so that the password itself never reaches the server or its logs.
+
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html
+    """
+    salt, stored_key, server_key, iterations = scramp.ScramMechanism().make_auth_info(password)
+    encoded = [_base64(value) for value in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Verified, against the file of KEYTURN_CA_BUNDLE, the one that the zip was packaged with, or the system's authorities."""
+    named = os.environ.get(CA_BUNDLE)
+    if named and not Path(named).is_file():
+        raise RotationError(Kind.TLS, f"the file of {CA_BUNDLE} is not there", check=f"the variable {CA_BUNDLE} of the function")
+    packaged = Path(keyturn_rotators.__file__).parents[1] / "ca-bundle.pem"
+    return ssl.create_default_context(cafile=named or (packaged if packaged.is_file() else None))
+
+
+def _sqlstate(error: DatabaseError) -> str:
+    return str(_part(error, "C"))
+
+
+def _words(error: DatabaseError, *, hidden: str) -> str:
+    said = ": ".join(text for text in (_part(error, "M"), _part(error, "D")) if text)
+    return said.replace(hidden, "***")
+
+
+def _part(error: DatabaseError, name: str) -> str:
+    answer = error.args[0] if error.args else {}
+    return str(answer.get(name, "")) if isinstance(answer, dict) else ""
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+_EXPLANATIONS = {
+    "28P01": (Kind.AUTHENTICATION, "the password in the secret, and that the user may log in"),
+    "28000": (Kind.AUTHENTICATION, "that the user exists and may log in, and pg_hba.conf"),
+    "3D000": (Kind.POLICY, "the field dbname of the secret"),
+    "42501": (Kind.PERMISSION, "the grants of the user, as the rotator's documentation lists them"),
+    "53300": (Kind.SERVER, "the connection limits of the user, the database and the server"),
+    "55P03": (Kind.SERVER, "long transactions, and other rotations of the same users; a failed rotation is tried again"),
+    "57014": (Kind.SERVER, "statement_timeout of the user, and locks on the server"),
+}
+_CLASSES = {
+    "22": (Kind.POLICY, "the server's password policy"),
+    "57": (Kind.SERVER, "whether the server is starting, stopping or a standby"),
+    "08": (Kind.NETWORK, "the connection between function and server"),
+}
