@@ -72,6 +72,11 @@ def write_time(meta: Mapping[str, Any], manager: str) -> datetime:
     return times.get(manager) or max(times.values(), default=moment(meta["creationTimestamp"]))
 
 
+def foreign_time(meta: Mapping[str, Any], ours: str) -> datetime | None:
+    """When anybody else last changed a field that is still theirs; None where all of it is ours."""
+    return max((moment(entry["time"]) for entry in _entries(meta) if entry.get("manager") != ours and "time" in entry), default=None)
+
+
 def _time(entry: Mapping[str, Any]) -> str:
     return str(entry.get("time", ""))
 

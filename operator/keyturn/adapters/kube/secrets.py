@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from keyturn.adapters.kube.client import FIELD_MANAGER, KubeClient
-from keyturn.adapters.kube.metadata import LAST_APPLIED, PREFIX, Json, moment, owned_keys, target_view, write_time
+from keyturn.adapters.kube.metadata import LAST_APPLIED, PREFIX, Json, foreign_time, moment, owned_keys, target_view, write_time
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.engine.ports import LiveSecret, SecretManifest, Written
 
@@ -50,7 +50,13 @@ class KubeSecrets:
             if error.kind is FailureKind.MISSING:
                 return None
             raise
-        return LiveSecret(view=target_view(raw, ours=FIELD_MANAGER), raw=raw)
+        meta = raw["metadata"]
+        return LiveSecret(
+            view=target_view(raw, ours=FIELD_MANAGER),
+            raw=raw,
+            written=write_time(meta, FIELD_MANAGER),
+            touched=foreign_time(meta, FIELD_MANAGER),
+        )
 
     async def _write(self, method: str, path: str, body: Json, manifest: SecretManifest) -> Json:
         subject = f"Secret {manifest.namespace}/{manifest.name}"
