@@ -1,7 +1,7 @@
 """The entry of the AWS Lambda function: `keyturn_rotators.lambda_handler.handler`.
 
-Secrets Manager counts a step as failed when the function raises, and ignores what it returns. The answer is for callers of our own, who must
-tell a step that is not known to this version from one that failed.
+Secrets Manager counts a step as failed when the function raises, and ignores what it returns. The answer is for callers of our own, who
+must tell a step that is not known to this version from one that failed.
 """
 
 import logging

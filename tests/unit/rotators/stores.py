@@ -1,33 +1,64 @@
-"""A VersionStore in a dictionary, which counts what it is asked and can die before any request."""
+"""A VersionStore in a dictionary and a back end in another, both of which can die before any request."""
 
+import json
 import uuid
 from collections import Counter
 
-from keyturn_rotators.rotation import CURRENT, PENDING, PREVIOUS, Description, VersionExists, VersionMissing
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.postgres.alternating import alternate
+from keyturn_rotators.rotation import (
+    CURRENT,
+    PENDING,
+    PREVIOUS,
+    Context,
+    Description,
+    Engine,
+    Request,
+    Result,
+    Rotation,
+    Runner,
+    Step,
+    VersionExists,
+    VersionMissing,
+)
 
 
 class Killed(BaseException):
     """The process ends here: nothing may catch it."""
 
 
+class Life:
+    """Ends before the request of that number; None: never."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.ends_before: int | None = None
+
+    def request(self) -> None:
+        if self.requests == self.ends_before:
+            raise Killed
+        self.requests += 1
+
+
 class DictionaryStore:
     """Versions and labels of some secrets, with AWS's rules for moving them."""
 
-    def __init__(self, **values: str) -> None:
+    def __init__(self, life: Life | None = None, **values: str) -> None:
         """`values` are the current values of secrets, by name."""
+        self.life = life or Life()
         self.values: dict[str, dict[str, str]] = {}
         self.labels: dict[str, dict[str, set[str]]] = {}
         self.enabled: bool | None = True
         self.calls: Counter[tuple[str, str]] = Counter()  # by action and secret
         self.rotation_tokens: list[str | None] = []
-        self.die_before: int | None = None
         for name, value in values.items():
             self.values[name], self.labels[name] = {"v1": value}, {"v1": {CURRENT}}
 
     def start(self, secret: str) -> str:
         """What RotateSecret does: a new version without a value, labelled AWSPENDING."""
         token = str(uuid.uuid4())
-        self._label(secret, PENDING, token)
+        self.label(secret, PENDING, token)
         return token
 
     def holder(self, secret: str, label: str) -> str | None:
@@ -37,6 +68,14 @@ class DictionaryStore:
         version = self.holder(secret, label)
         assert version is not None
         return self.values[secret][version]
+
+    def credential(self, secret: str, label: str = CURRENT) -> Credential:
+        return Credential.parse(self.value(secret, label), secret=secret)
+
+    def label(self, secret: str, label: str, version: str) -> None:
+        for labels in self.labels[secret].values():
+            labels.discard(label)
+        self.labels[secret].setdefault(version, set()).add(label)
 
     def describe(self, secret: str) -> Description:
         self._called("DescribeSecret", secret)
@@ -56,20 +95,82 @@ class DictionaryStore:
         if self.values[secret].get(token, value) != value:
             raise VersionExists
         self.values[secret][token] = value
-        self._label(secret, PENDING, token)
+        self.label(secret, PENDING, token)
 
     def promote(self, secret: str, *, token: str, from_version: str) -> None:
         self._called("UpdateSecretVersionStage", secret)
-        assert self.holder(secret, CURRENT) == from_version, "AWS refuses to take a label from a version that has it not"
-        self._label(secret, PREVIOUS, from_version)
-        self._label(secret, CURRENT, token)
-
-    def _label(self, secret: str, label: str, version: str) -> None:
-        for labels in self.labels[secret].values():
-            labels.discard(label)
-        self.labels[secret].setdefault(version, set()).add(label)
+        assert self.holder(secret, CURRENT) == from_version, "AWS refuses to take a label from a version that does not have it"
+        self.label(secret, PREVIOUS, from_version)
+        self.label(secret, CURRENT, token)
 
     def _called(self, action: str, secret: str) -> None:
-        if self.die_before is not None and self.calls.total() == self.die_before:
-            raise Killed
+        self.life.request()
         self.calls[action, secret] += 1
+
+
+class Server:
+    """A back end that knows users and their passwords."""
+
+    def __init__(self, life: Life, **passwords: str) -> None:
+        self.life = life
+        self.passwords = passwords
+        self.changes = 0
+
+    def takes(self, credential: Credential) -> bool:
+        return self.passwords.get(credential.username) == credential.password
+
+    def logs_in(self, credential: Credential) -> bool:
+        self.life.request()
+        return self.takes(credential)
+
+    def set_password(self, credential: Credential) -> None:
+        self.life.request()
+        self.changes += 1
+        self.passwords[credential.username] = credential.password
+
+
+class ServerEngine:
+    """The least engine: one user whose password changes, or two in turn."""
+
+    def __init__(self, server: Server, *, alternating: bool) -> None:
+        self._server = server
+        self._alternating = alternating
+
+    def propose(self, current: Credential, context: Context) -> Credential:
+        return current.replaced(username=self._next(current), password=uuid.uuid4().hex)
+
+    def is_successor(self, pending: Credential, current: Credential) -> str | None:
+        return None if pending.username == self._next(current) else "username"
+
+    def apply(self, pending: Credential, context: Context) -> None:
+        if not self._server.logs_in(pending):
+            self._server.set_password(pending)
+
+    def verify(self, pending: Credential, context: Context) -> None:
+        assert self._server.logs_in(pending)
+
+    def _next(self, current: Credential) -> str:
+        return alternate(current.username) if self._alternating else current.username
+
+
+class World:
+    """One secret `app`, its server, and what rotates it."""
+
+    def __init__(self, *, alternating: bool = True, **fields: object) -> None:
+        self.life = Life()
+        value = {"engine": "fake", "host": "db.example", "username": "app", "password": "first"} | fields
+        self.store = DictionaryStore(self.life, app=json.dumps(value))
+        self.server = Server(self.life, app="first")
+        self.engine: Engine = ServerEngine(self.server, alternating=alternating)
+
+    def step(self, step: Step, token: str, *, runner: Runner = Runner.LAMBDA, rotation_token: str | None = None) -> Result:
+        rotation = Rotation(self.store, lambda _: self.engine, deadline=Deadline.after(60), runner=runner)
+        return rotation.run(Request(step=step, secret="app", token=token, rotation_token=rotation_token))
+
+    def rotate(self, token: str) -> None:
+        for step in Step:
+            self.step(step, token)
+
+    @property
+    def current_logs_in(self) -> bool:
+        return self.server.takes(self.store.credential("app"))
