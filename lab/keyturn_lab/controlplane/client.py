@@ -10,6 +10,7 @@ import json
 import select
 import ssl
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Client:
         if credentials.certificate:
             self._tls.load_cert_chain(credentials.certificate.certificate, credentials.certificate.key)
         self._local = threading.local()
+        self._connections = weakref.WeakSet[http.client.HTTPSConnection]()
 
     def request(
         self, method: str, path: str, body: object = None, *, content_type: str = "application/json", timeout: float = 15.0
@@ -80,11 +82,17 @@ class Client:
             return False
         return True
 
+    def close(self) -> None:
+        """Close the connections of all threads; a later call opens a new one."""
+        for connection in list(self._connections):
+            connection.close()
+
     def _connection(self, timeout: float) -> http.client.HTTPSConnection:
         connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             host, port = self._address.hostname or "", self._address.port or 443
             connection = self._local.connection = http.client.HTTPSConnection(host, port, context=self._tls)
+            self._connections.add(connection)
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             connection.close()  # an idle connection is readable only once the server has closed it
         connection.timeout = timeout

@@ -78,6 +78,7 @@ class ExistingCluster(Cluster):
         self.client = Client(access.url, ca=access.ca, credentials=access.credentials)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.client.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -142,8 +142,13 @@ class ControlPlane(Cluster):
         )
 
     def _stop(self, *, keep_logs: bool) -> None:
+        if self._parts:
+            self.client.close()
         for part in reversed(self._parts.values()):
-            part.stop()
+            if part.name != "etcd":  # the others talk to it until they end
+                part.ask_to_stop()
+        for part in reversed(self._parts.values()):
+            part.stop(grace=APISERVER_GRACE_SECONDS)
         shutil.rmtree(self.directory / "etcd", ignore_errors=True)
         shutil.rmtree(self.directory / "pki", ignore_errors=True)
         if keep_logs:
