@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from keyturn.domain.mirroring import SecretValue
+from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus
 from keyturn.domain.observed import PodView, SourceView, TargetView, WorkloadView
+from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.values import SecretValue
+from keyturn.engine.keys import Key
 
 Json = dict[str, Any]
 
@@ -98,6 +101,8 @@ class LiveSecret:
 
     view: TargetView
     raw: Json
+    written: datetime | None = None  # when we last wrote it, by the server's clock
+    touched: datetime | None = None  # when somebody else last did; None: nobody
 
     def __repr__(self) -> str:
         return f"LiveSecret({self.view.name})"
@@ -118,7 +123,7 @@ class Secrets(Protocol):
         """POST. An existing Secret of that name is OutsideError(CONFLICT, reason=AlreadyExists)."""
 
     async def replace(self, live: LiveSecret, manifest: SecretManifest) -> Written:
-        """PUT with live's uid and resourceVersion: `data` wholly ours, labels and annotations of others kept. CONFLICT if it changed meanwhile."""
+        """PUT with live's uid and resourceVersion: `data` wholly ours, others' labels and annotations kept. CONFLICT if it changed since."""
 
     async def read(self, namespace: str, name: str) -> LiveSecret | None:
         """The Secret with its data, or None where there is none."""
@@ -167,6 +172,22 @@ class Recorder(Protocol):
 
     def record(self, regarding: Json, *, warning: bool, reason: str, message: str, action: str) -> None:
         """Queue an event about an object reference; never blocks, never fails the caller."""
+
+
+class Observer(Protocol):
+    """Where the engine's figures go."""
+
+    def passed(self, key: Key, result: str, seconds: float, waited: float, queued: int) -> None:
+        """One pass over an object."""
+
+    def secret(self, key: Key, status: RotatingSecretStatus) -> None:
+        """A RotatingSecret's status after a pass."""
+
+    def run(self, key: Key, run: RotationRun, after: RotationRunStatus, observed: ObservedRun) -> None:
+        """A RotationRun's status before (`run`) and after a pass."""
+
+    def gone(self, key: Key) -> None:
+        """An object that is no more."""
 
 
 OnSecretMeta = Callable[[str, str, TargetView | None, Mapping[str, str]], None]

@@ -1,0 +1,167 @@
+"""The loop: keys in, passes out. Events, due times and AWS's changes only ever put a key into the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.observed import TargetView, WorkloadKind, WorkloadView
+from keyturn.domain.targets import LABEL_SECRET
+from keyturn.engine.keys import Key, Kind
+from keyturn.engine.ports import Observer
+from keyturn.engine.queue import Queue
+from keyturn.engine.reconcile import Reconciler, parent_of
+from keyturn.engine.world import World, key_of
+
+DEBOUNCE = 1.0  # seconds in which changes of one consumer are counted together
+FIRST_RETRY, LAST_RETRY = 1.0, 300.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """The queue and its workers, over one world."""
+
+    world: World
+    queue: Queue
+    reconciler: Reconciler
+    observer: Observer
+    clock: Callable[[], datetime]
+    workers: int = 48
+    _failures: dict[Key, int] = field(default_factory=dict)
+    beat: float = field(default_factory=time.monotonic)
+
+    async def run(self) -> None:
+        """Work for ever; returns only by cancellation."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self.workers):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key, waited = await self.queue.get()
+            started = time.monotonic()
+            try:
+                result = await self._pass(key)
+            finally:
+                self.queue.done(key)
+                self.beat = time.monotonic()
+            self.observer.passed(key, result, time.monotonic() - started, waited, len(self.queue))
+
+    async def _pass(self, key: Key) -> str:
+        """One pass; whatever happens in it concerns this object alone."""
+        try:
+            again = await self.reconciler.reconcile(key)
+        except OutsideError as error:
+            self._retry(key, slow=error.kind in {FailureKind.DENIED, FailureKind.FORBIDDEN, FailureKind.INVALID})
+            level = logging.INFO if error.kind in {FailureKind.CONFLICT, FailureKind.TRANSIENT} else logging.WARNING
+            _log.log(level, "%s: %s", key, error.message, extra={"object": str(key), "reason": error.reason})
+            return error.kind.value
+        except Exception:
+            # The boundary of the loop: a fault of ours in one object must not stop the others. Frames' variables are never logged.
+            _log.exception("%s: the pass failed", key, extra={"object": str(key)})
+            self._retry(key, slow=True)
+            return "Error"
+        self._failures.pop(key, None)
+        if again is not None:
+            self.put_at(key, again)
+        return "Done"
+
+    def _retry(self, key: Key, *, slow: bool) -> None:
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        base = min(FIRST_RETRY * 2 ** min(count - 1, 9) * (10 if slow else 1), LAST_RETRY)
+        self.queue.put(key, due=time.monotonic() + base * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+
+    def put_at(self, key: Key, when: datetime | None) -> None:
+        """Queue a key for a moment of the wall clock; None means now."""
+        wait = 0.0 if when is None else max((when - self.clock()) / timedelta(seconds=1), 0.0)
+        self.queue.put(key, due=time.monotonic() + wait)
+
+    # hints from outside
+
+    def object_changed(self, kind: Kind, raw: dict[str, Any]) -> None:
+        """An object of ours is there, or is other than before. Echoes of our own writes are known already and end here."""
+        key = key_of(kind, raw)
+        new = self.world.objects.raw(key) is None
+        if not self.world.objects.put(kind, raw):
+            return
+        self._failures.pop(key, None)
+        self.queue.put(key, new=new)
+        for other in self._neighbours(kind, key, raw):
+            self.queue.put(other)
+
+    def object_gone(self, kind: Kind, raw: dict[str, Any]) -> None:
+        """An object of ours is gone."""
+        key = key_of(kind, raw)
+        neighbours = self._neighbours(kind, key, raw)
+        self.world.objects.drop(key)
+        self.queue.put(key)
+        for other in neighbours:
+            self.queue.put(other)
+
+    def _neighbours(self, kind: Kind, key: Key, raw: dict[str, Any]) -> list[Key]:
+        """The objects that look at this one."""
+        match kind:
+            case Kind.RUN:
+                parent = parent_of(raw)
+                return [parent, *self._open_runs(parent)]
+            case Kind.SECRET:
+                return self._open_runs(key)
+            case _:
+                return list(self.world.objects.by_connection(key))
+
+    def _open_runs(self, parent: Key) -> list[Key]:
+        objects = self.world.objects
+        return [key for key in objects.run_keys(parent.namespace, parent.name) if not objects.runs[key].over]
+
+    def workload_changed(self, view: WorkloadView) -> None:
+        """A workload is there, or is other than before."""
+        before = self.world.put_workload(view)
+        if before != view:
+            self._consumer_moved(view, before)
+
+    def workload_gone(self, namespace: str, kind: WorkloadKind, name: str) -> None:
+        """A workload is gone."""
+        gone = self.world.drop_workload(namespace, kind, name)
+        if gone is not None:
+            self._consumer_moved(gone, None)
+
+    def _consumer_moved(self, view: WorkloadView, before: WorkloadView | None) -> None:
+        used = {use.secret for use in view.uses} | {use.secret for use in (before.uses if before else ())}
+        keys = {key for secret in used for key in self.world.objects.by_target(view.namespace, secret)}
+        keys |= set(self.world.objects.by_named(view.namespace, *view.ref))
+        due = time.monotonic() + DEBOUNCE
+        for key in keys:
+            runs = self._open_runs(key)
+            for run in runs:
+                self.queue.put(run, due=time.monotonic() + DEBOUNCE / 5)
+            if not runs:
+                self.reconciler.recount.add(key)
+                self.queue.put(key, due=due)
+
+    def target_changed(self, namespace: str, name: str, view: TargetView | None, labels: Mapping[str, str]) -> None:
+        """A managed Secret is there, other than before, or gone (or has lost its label)."""
+        if view is None:
+            self.world.drop_target(namespace, name)
+        elif not self.world.put_target(namespace, view):
+            return
+        keys = {*self.world.objects.by_target(namespace, name)}
+        if LABEL_SECRET in labels:
+            keys.add(Key(Kind.SECRET, namespace, labels[LABEL_SECRET]))
+        for key in keys:
+            for other in (key, *self._open_runs(key)):
+                self.queue.put(other)
+
+    def source_changed(self, secret_id: str) -> None:
+        """AWS tells something new about a secret."""
+        for key in self.world.objects.by_source(secret_id):
+            for other in (key, *self._open_runs(key)):
+                self.queue.put(other)

@@ -1,0 +1,227 @@
+"""The reads of one pass: from caches that events keep fresh, and from AWS and the API server where only they know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyturn.api import Action as RunAction
+from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, duration, rfc3339
+from keyturn.domain.consumers import Consumer, excluded, find_consumers
+from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.mirroring import shape
+from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView
+from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
+from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.secret_plan import ObservedSecret
+from keyturn.domain.targets import target_name
+from keyturn.domain.templates import check_template
+from keyturn.engine.ports import Workloads
+from keyturn.engine.reach import Connections, Reach, failure_of
+from keyturn.engine.world import World
+
+Pods = dict[tuple[str, str], Sequence[PodView] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gatherer:
+    """Reads for both kinds of objects."""
+
+    world: World
+    connections: Connections
+    workloads: Workloads
+    limits: Limits
+    clock: Callable[[], datetime]
+
+    # RotatingSecret
+
+    async def secret(self, secret: RotatingSecret, *, count_pods: bool) -> tuple[ObservedSecret, Reach]:
+        """What decides about a RotatingSecret. Its pods are counted when a consumer has changed."""
+        namespace, name = secret.metadata.namespace, secret.metadata.name
+        reach = await self.connections.of(secret)
+        may_mirror = reach.may(secret.spec.secret_id, Verb.MIRROR)
+        runs = self.world.objects.runs_of(namespace, name)
+        source = None
+        if reach.aws is not None and may_mirror.allowed and secret.metadata.deletion_timestamp is None:
+            source = await self.source(secret, reach)
+        consumers, pods, left_out = None, {}, 0
+        if count_pods and not any(not run.over and run.workloads for run in runs):
+            consumers, left_out = self.consumers(secret)
+            pods = await self.pods(namespace, consumers)
+        observed = ObservedSecret(
+            secret=secret,
+            connection=reach.failure,
+            may_mirror=may_mirror,
+            may_rotate=reach.may(secret.spec.secret_id, Verb.ROTATE),
+            source=source,
+            target=self.world.targets.get((namespace, target_name(secret))),
+            shape=shape(secret.spec.target),
+            template_error=template_error(secret),
+            runs=runs,
+            rotates_too=self._rotates_too(secret, reach),
+            writes_too=self._writes_too(secret),
+            consumers=consumers,
+            pods=pods,
+            excluded=left_out,
+            limits=self.limits,
+        )
+        return observed, reach
+
+    async def source(self, secret: RotatingSecret, reach: Reach, *, fresh: bool = False) -> SourceView | Failure:
+        """The secret in AWS. What a sweep says of a change is only a suspicion: DescribeSecret confirms it."""
+        if reach.aws is None:
+            return reach.failure or Failure(kind=FailureKind.MISSING, reason="ConnectionNotFound", message="there is no connection")
+        catalog, secret_id = reach.aws.catalog, secret.spec.secret_id
+        try:
+            source = await catalog.described(secret_id, fresh=fresh)
+            settled = secret.status.settled
+            if not source.fresh and settled is not None and source.labels.current != settled.version_id:
+                source = await catalog.described(secret_id, fresh=True)
+        except OutsideError as error:
+            return failure_of(error)
+        decision = reach.answers_for(secret_id, name=source.name, arn=source.arn)
+        return source if decision.allowed else Failure(kind=FailureKind.DENIED, reason=decision.reason, message=decision.message)
+
+    def _rotates_too(self, secret: RotatingSecret, reach: Reach) -> str | None:
+        """An older RotatingSecret with a schedule for the same AWS secret: same name in the same region."""
+        if secret.spec.rotation is None or secret.spec.rotation.schedule is None or reach.permission is None:
+            return None
+        try:
+            wanted = parse_secret_id(secret.spec.secret_id)
+        except InvalidSecretIdError:
+            return None
+        ids = {wanted.name, wanted.arn, _arn(secret)} - {None}
+        for key in {key for secret_id in ids for key in self.world.objects.by_source(str(secret_id))}:
+            other = self.world.objects.secret(key.namespace, key.name)
+            if other is None or other.metadata.uid == secret.metadata.uid:
+                continue
+            scheduled = other.spec.rotation is not None and other.spec.rotation.schedule is not None
+            if scheduled and (not _arn(other) or not _arn(secret) or _arn(other) == _arn(secret)) and _older(other, secret):
+                return f"{key.namespace}/{key.name}"
+        return None
+
+    def _writes_too(self, secret: RotatingSecret) -> str | None:
+        namespace = secret.metadata.namespace
+        for key in self.world.objects.by_target(namespace, target_name(secret)):
+            if key.name == secret.metadata.name:
+                continue
+            other = self.world.objects.secret(key.namespace, key.name)
+            if other is not None and _older(other, secret):
+                return key.name
+        return None
+
+    # RotationRun
+
+    async def run(self, run: RotationRun) -> tuple[ObservedRun, Reach | None]:
+        """What decides about a run: AWS while it rotates, the pods while it rolls out."""
+        namespace = run.metadata.namespace
+        parent = self.world.objects.secret(namespace, run.spec.secret_ref.name)
+        if parent is None or run.status.completion_time is not None:
+            return ObservedRun(run=run, parent=parent, permitted=Decision(allowed=True), limits=self.limits), None
+        reach = await self.connections.of(parent)
+        runs = self.world.objects.runs_of(namespace, parent.metadata.name)
+        rotates = run.spec.action is RunAction.ROTATE and run.spec.trigger in {Trigger.MANUAL, Trigger.SCHEDULE}
+        permitted = reach.may(parent.spec.secret_id, Verb.ROTATE if rotates else Verb.MIRROR)
+        source: SourceView | Failure | None = None
+        has_value: bool | None = None
+        consumers: Sequence[Consumer] = ()
+        pods: Pods = {}
+        if permitted.allowed and _first(runs, run):
+            rolling = _state(run, StepName.MIRROR) in {StepState.SUCCEEDED, StepState.SKIPPED}
+            source = await self._source_of_run(run, parent, reach, rolling=rolling)
+            has_value = await self._has_value(run, parent, reach, source)
+            if rolling:
+                consumers, _ = self.consumers(parent)
+                begun = run.status.mirror is not None and self.clock() >= run.status.mirror.time + self.limits.margin
+                pods = await self.pods(namespace, consumers) if begun else {}
+        observed = ObservedRun(
+            run=run,
+            parent=parent,
+            permitted=permitted,
+            source=source,
+            pending_has_value=has_value,
+            runs=runs,
+            consumers=consumers,
+            pods=pods,
+            restart_budget=self.limits.max_restarting - self.world.restarting(),
+            rotation_budget=reach.max_rotations - self.world.objects.rotating_on(reach.key),
+            limits=self.limits,
+        )
+        return observed, reach
+
+    async def _source_of_run(self, run: RotationRun, parent: RotatingSecret, reach: Reach, *, rolling: bool) -> SourceView | Failure:
+        """Fresh while it rotates; afterwards only where what is known says that AWS has moved on."""
+        if not rolling:
+            return await self.source(parent, reach, fresh=True)
+        known = reach.aws.catalog.known(parent.spec.secret_id) if reach.aws else None
+        to = run.status.versions.to if run.status.versions else None
+        suspicious = known is None or known.labels.current != to
+        return await self.source(parent, reach, fresh=suspicious)
+
+    async def _has_value(self, run: RotationRun, parent: RotatingSecret, reach: Reach, source: SourceView | Failure | None) -> bool | None:
+        """Asked only of a rotation that is past its time."""
+        step = next((step for step in run.status.steps if step.name is StepName.ROTATE), None)
+        if step is None or step.state is not StepState.RUNNING or step.start_time is None or not isinstance(source, SourceView):
+            return None
+        timeout = duration(parent.spec.rotation.timeout if parent.spec.rotation else "15m")
+        pending = source.labels.pending
+        if self.clock() < step.start_time + timeout or pending is None or reach.aws is None:
+            return None
+        try:
+            return await reach.aws.catalog.has_value(parent.spec.secret_id, pending)
+        except OutsideError:
+            return None
+
+    # consumers
+
+    def consumers(self, secret: RotatingSecret) -> tuple[Sequence[Consumer], int]:
+        """The workloads that use the Secret, and how many are left out."""
+        namespace, target, rollout = secret.metadata.namespace, target_name(secret), secret.spec.rollout
+        views = self.world.candidates(namespace, target, ((rule.kind.value, rule.name) for rule in rollout.workloads))
+        return find_consumers(views, secret=target, rollout=rollout), excluded(views, secret=target, rollout=rollout)
+
+    async def pods(self, namespace: str, consumers: Sequence[Consumer]) -> Pods:
+        """The pods of each consumer, by its selector; None where a list failed."""
+        found = await asyncio.gather(*(self._pods_of(namespace, consumer.workload) for consumer in consumers))
+        return {consumer.ref: pods for consumer, pods in zip(consumers, found, strict=True)}
+
+    async def _pods_of(self, namespace: str, workload: WorkloadView) -> Sequence[PodView] | None:
+        if workload.selector is None:
+            return ()  # a CronJob: its Jobs are workloads of their own
+        try:
+            pods = await self.workloads.pods(namespace, workload.selector)
+        except OutsideError:
+            return None
+        if workload.kind in {WorkloadKind.STATEFUL_SET, WorkloadKind.DAEMON_SET, WorkloadKind.JOB}:
+            return [pod for pod in pods if pod.owner_uid == workload.uid]
+        return [pod for pod in pods if pod.owner_uid is not None]
+
+
+def template_error(secret: RotatingSecret) -> str | None:
+    """What is wrong with a template of the spec, naming its key."""
+    errors = (check_template(key, text) for key, text in secret.spec.target.template.items())
+    return next((error for error in errors if error is not None), None)
+
+
+def _arn(secret: RotatingSecret) -> str | None:
+    return secret.status.source.arn if secret.status.source else None
+
+
+def _older(one: RotatingSecret, other: RotatingSecret) -> bool:
+    return _birth(one) < _birth(other)
+
+
+def _birth(secret: RotatingSecret) -> tuple[str, str]:
+    created = secret.metadata.creation_timestamp
+    return (rfc3339(created) if created else "", secret.metadata.uid)
+
+
+def _first(runs: Sequence[RunView], run: RotationRun) -> bool:
+    open_runs = [view for view in runs if not view.over]
+    return bool(open_runs) and min(open_runs, key=lambda view: (view.created, view.name)).uid == run.metadata.uid
+
+
+def _state(run: RotationRun, name: StepName) -> StepState | None:
+    return next((step.state for step in run.status.steps if step.name is name), None)

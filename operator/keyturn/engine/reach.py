@@ -1,0 +1,113 @@
+"""From an object's connectionRef to AWS: the connection, what it permits, and the shared client behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keyturn.api import AWSConnection, ClusterAWSConnection, ClusterAWSConnectionSpec, ConnectionKind, RotatingSecret, Verb, duration
+from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.observed import Failure
+from keyturn.domain.permission import Connection, Decision, Tenant, canonical_name_matches, parse_secret_id, permitted
+from keyturn.engine.keys import Key, Kind
+from keyturn.engine.ports import Aws, AwsConnections, Objects
+from keyturn.engine.world import World, connection_key
+
+CREDENTIALS_AGE = 60.0  # seconds that a connection's static credentials are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far an object gets: to AWS, or to the reason why not."""
+
+    key: Key
+    aws: Aws | None = None
+    failure: Failure | None = None
+    permission: Connection | None = None
+    tenant: Tenant | None = None
+    max_rotations: int = 1
+
+    def may(self, secret_id: str, verb: Verb) -> Decision:
+        """Whether the object's namespace may do this to the secret."""
+        if self.permission is None or self.tenant is None:
+            return Decision(allowed=True)  # the connection's own failure is said instead
+        return permitted(secret_id=secret_id, verb=verb, tenant=self.tenant, connection=self.permission)
+
+    def may_be_read(self, secret: RotatingSecret) -> bool:
+        """Whether AWS may be asked about the secret at all."""
+        return self.may(secret.spec.secret_id, Verb.MIRROR).allowed
+
+    def answers_for(self, secret_id: str, *, name: str, arn: str) -> Decision:
+        """Whether AWS's answer is about the secret that was permitted."""
+        if self.permission is None:
+            return Decision(allowed=True)
+        return canonical_name_matches(parse_secret_id(secret_id), answered_name=name, answered_arn=arn, connection=self.permission)
+
+
+def failure_of(error: OutsideError) -> Failure:
+    """A refusal as data."""
+    return Failure(kind=error.kind, reason=error.reason, message=error.message)
+
+
+class Connections:
+    """Resolves references; keeps credentials for a minute, so that 2,500 objects do not read one Secret 2,500 times."""
+
+    def __init__(self, world: World, aws: AwsConnections, objects: Objects, *, own_namespace: str) -> None:
+        self._world, self._aws, self._objects = world, aws, objects
+        self._own_namespace = own_namespace
+        self._clock: Callable[[], float] = time.monotonic
+        self._credentials: dict[tuple[str, str], tuple[float, Mapping[str, str]]] = {}
+
+    async def of(self, secret: RotatingSecret) -> Reach:
+        """How far a RotatingSecret gets."""
+        ref, namespace = secret.spec.connection_ref, secret.metadata.namespace
+        key = connection_key(namespace, ref.kind.value, ref.name)
+        found = self._world.objects.connection(key)
+        if found is None:
+            message = f"there is no {key}: create it, or correct spec.connectionRef"
+            return Reach(key=key, failure=Failure(kind=FailureKind.MISSING, reason="ConnectionNotFound", message=message))
+        try:
+            tenant = Tenant(namespace=namespace, labels=await self._labels(found, namespace))
+            aws = await self.client(key, found)
+        except OutsideError as error:
+            return Reach(key=key, failure=failure_of(error))
+        return Reach(key=key, aws=aws, permission=permission_view(key, found), tenant=tenant, max_rotations=found.spec.max_rotations)
+
+    async def client(self, key: Key, connection: AWSConnection | ClusterAWSConnection) -> Aws:
+        """The shared client of a connection."""
+        spec = connection.spec
+        return self._aws.get(
+            region=spec.region,
+            endpoint=spec.endpoint if isinstance(spec, ClusterAWSConnectionSpec) else None,
+            credentials=await self._static(key, connection),
+            poll_interval=duration(spec.poll_interval).total_seconds(),
+        )
+
+    async def _labels(self, connection: AWSConnection | ClusterAWSConnection, namespace: str) -> Mapping[str, str]:
+        """The namespace's labels, read only if a rule asks for them."""
+        rules = connection.spec.allow if isinstance(connection, ClusterAWSConnection) else []
+        return await self._objects.namespace_labels(namespace) if any(rule.namespaces.match_labels for rule in rules) else {}
+
+    async def _static(self, key: Key, connection: AWSConnection | ClusterAWSConnection) -> Mapping[str, str] | None:
+        auth = connection.spec.auth
+        if auth is None:
+            return None
+        where = (key.namespace if key.kind is Kind.CONNECTION else self._own_namespace, auth.static_credentials.secret_ref.name)
+        known = self._credentials.get(where)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        found = await self._objects.read_credentials(*where)
+        self._credentials[where] = (self._clock() + CREDENTIALS_AGE, found)
+        return found
+
+
+def permission_view(key: Key, connection: AWSConnection | ClusterAWSConnection) -> Connection:
+    """What permission needs to know of a connection."""
+    return Connection(
+        kind=ConnectionKind(key.kind.value),
+        name=key.name,
+        region=connection.spec.region,
+        namespace=key.namespace or None,
+        allow=connection.spec.allow if isinstance(connection, ClusterAWSConnection) else (),
+    )
