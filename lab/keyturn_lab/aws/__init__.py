@@ -8,8 +8,8 @@ Secrets Manager is written for the lab, on pure rules for labels and schedules; 
 are moto's. Nothing of it leaves loopback.
 """
 
-from .client import Aws, FaultSwitches, Invocation, LabError
+from .client import CLIENT_KEY, TEST_KEY, Aws, FaultSwitches, Invocation, LabError
 from .faults import Fault, FaultKind
 from .settings import Settings
 
-__all__ = ["Aws", "Fault", "FaultKind", "FaultSwitches", "Invocation", "LabError", "Settings"]
+__all__ = ["CLIENT_KEY", "TEST_KEY", "Aws", "Fault", "FaultKind", "FaultSwitches", "Invocation", "LabError", "Settings"]

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sts.client import STSClient
 
 ACCOUNT = "123456789012"
+CLIENT_KEY = "lab-client"
+"""The access key id in `Aws.environment`."""
+TEST_KEY = "lab-test"
+"""The access key id of `Aws.client`."""
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -87,7 +91,8 @@ class FaultSwitches:
     def set(self, kind: FaultKind, **options: Any) -> str:
         """Switch a fault on; the answer is its id.
 
-        `throttle`, `error`, `latency`, `hang`, `deny`: with action=, secret=, calls=, probability=, seconds=, code=, message=, status=.
+        `throttle`, `error`, `latency`, `hang`, `deny`: with action=, secret=, caller=, calls=, probability=, seconds=, code=, message=,
+        status=.
         `stale-list`: ListSecrets answers what was true when it was set. `kms-disabled`: with secret=.
         `lambda-fail`, `lambda-hang`: with action= (the function's name), step=, after=, calls=.
         """
@@ -196,7 +201,7 @@ class Aws:
         """What a child process needs to talk to this AWS and to no other."""
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "lab",
+            "AWS_ACCESS_KEY_ID": CLIENT_KEY,
             "AWS_SECRET_ACCESS_KEY": "lab",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
@@ -221,7 +226,7 @@ class Aws:
     def client(self, service: str) -> Any:
         """A boto3 client, made once per service. It does not retry: a fault shows at the first call."""
         if service not in self._clients:
-            session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=self.region)
+            session = boto3.session.Session(aws_access_key_id=TEST_KEY, aws_secret_access_key="lab", region_name=self.region)
             make: Callable[..., Any] = session.client
             config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
             self._clients[service] = make(service, endpoint_url=self.url, config=config)
@@ -252,12 +257,13 @@ class Aws:
         """Change settings of a running lab (not lambda_concurrency, which is fixed at the start)."""
         return Settings(**self._wire("configure", **settings))
 
-    def calls(self, *, by_lambdas: bool = False) -> Counter[str]:
+    def calls(self, *, of: str | None = None, by_lambdas: bool = False) -> Counter[str]:
         """Calls since the last reset: `GetSecretValue` for Secrets Manager, `sts:GetCallerIdentity` for others.
 
-        Calls that the lab's Lambda functions make are counted apart.
+        `of` is an access key id: CLIENT_KEY counts only those who have `environment`, and not `client`. Calls that the lab's Lambda
+        functions make are counted apart.
         """
-        return Counter(self._wire("calls", lambdas=by_lambdas))
+        return Counter(self._wire("calls", key=of, lambdas=by_lambdas))
 
     def reset_calls(self) -> None:
         """Count from zero."""
@@ -310,11 +316,10 @@ class Aws:
 
     def wait_for_rotation(self, secret_id: str, version_id: str, *, timeout: float = 30) -> None:
         """Until the version is AWSCURRENT; LabError with the labels and the functions' last errors if it does not become so."""
-        secrets = self.client("secretsmanager")
         deadline = time.monotonic() + timeout
         stages: dict[str, list[str]] = {}
         while time.monotonic() < deadline:
-            stages = secrets.describe_secret(SecretId=secret_id).get("VersionIdsToStages", {})
+            stages = self._wire("labels", secret=secret_id)
             if "AWSCURRENT" in stages.get(version_id, ()):
                 return
             time.sleep(0.02)

@@ -5,7 +5,7 @@
 
 import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -28,7 +28,7 @@ class Control:
     def __init__(self, *, lab: Lab, executor: Executor, faults: Faults) -> None:
         self._lab, self._executor, self._faults = lab, executor, faults
         self._counting = threading.Lock()
-        self._calls: Counter[str] = Counter()
+        self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lambda_calls: Counter[str] = Counter()
         self._verbs: dict[str, Verb] = {
             "health": lambda _: {"status": "ok"},
@@ -42,6 +42,7 @@ class Control:
             "clear-faults": self._clear_faults,
             "faults": lambda _: self._faults.listed(),
             "invocations": self._invocations,
+            "labels": self._labels,
             "reset": self._reset,
         }
 
@@ -55,10 +56,10 @@ class Control:
         except (ValueError, TypeError, KeyError) as error:
             return 400, {"error": str(error)}
 
-    def count(self, action: str, *, by_lambda: bool) -> None:
+    def count(self, action: str, *, access_key_id: str, by_lambda: bool) -> None:
         """One more call."""
         with self._counting:
-            (self._lambda_calls if by_lambda else self._calls)[action] += 1
+            (self._lambda_calls if by_lambda else self._calls[access_key_id])[action] += 1
 
     def _advance(self, params: Json) -> Json:
         now = self._lab.clock.advance(timedelta(seconds=float(params["seconds"])))
@@ -77,6 +78,10 @@ class Control:
                     reschedule(self._lab, secret)
             return {"secrets": [secret.arn for secret in found]}
 
+    def _labels(self, params: Json) -> dict[str, list[str]]:
+        with self._lab.lock:
+            return next((secret.stages for secret in self._lab.store if params["secret"] in (secret.name, secret.arn)), {})
+
     def _configure(self, params: Json) -> Json:
         with self._lab.lock:
             self._lab.settings = replace(self._lab.settings, **params)
@@ -84,7 +89,13 @@ class Control:
 
     def _counted(self, params: Json) -> Json:
         with self._counting:
-            return dict(self._lambda_calls if params.get("lambdas") else self._calls)
+            if params.get("lambdas"):
+                return dict(self._lambda_calls)
+            total: Counter[str] = Counter()
+            for access_key_id, calls in self._calls.items():
+                if params.get("key") in (None, access_key_id):
+                    total += calls
+            return dict(total)
 
     def _reset_calls(self, params: Json) -> Json:
         with self._counting:

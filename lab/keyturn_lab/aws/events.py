@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html
 """
 
-import logging
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -11,8 +10,7 @@ from typing import Any
 
 from .store import Secret
 
-log = logging.getLogger(__name__)
-
+RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 SERVICE = "secretsmanager.amazonaws.com"
 Deliver = Callable[..., None]
 
@@ -33,7 +31,7 @@ class EventBus:
         detail = {
             "eventVersion": "1.08",
             "userIdentity": {"accountId": secret.account, "invokedBy": SERVICE},
-            "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "eventTime": at.strftime(RFC3339),
             "eventSource": SERVICE,
             "eventName": name,
             "awsRegion": secret.region,
@@ -61,7 +59,7 @@ class EventBus:
             "detail-type": kind,
             "source": "aws.secretsmanager",
             "account": secret.account,
-            "time": int(at.timestamp()),
+            "time": at.strftime(RFC3339),
             "region": secret.region,
             "resources": resources,
             "detail": detail,

@@ -26,6 +26,8 @@ class Fault:
     """`GetSecretValue` for Secrets Manager, `sts:AssumeRole` for others; lambda faults: the function's name."""
     secret: str = "*"
     """Name or ARN of the secret that the call names; a pattern other than `*` meets only calls that name one."""
+    caller: str = "*"
+    """Access key id of the caller."""
     step: str = "*"
     """lambda faults: the step, e.g. `setSecret`."""
     after: bool = False
@@ -75,7 +77,7 @@ class Faults:
         with self._lock:
             return any(fault.kind == kind for fault in self._on.values())
 
-    def for_call(self, action: str, *, names: Iterable[str], by_lambda: bool) -> list[Fault]:
+    def for_call(self, action: str, *, names: Iterable[str], caller: str, by_lambda: bool) -> list[Fault]:
         """What befalls a call that names a secret by any of `names`."""
         known = list(names)
         return self._take(
@@ -83,6 +85,7 @@ class Faults:
                 fault.kind in CALL_KINDS
                 and (fault.lambdas or not by_lambda)
                 and fnmatch.fnmatchcase(action, fault.action)
+                and fnmatch.fnmatchcase(caller, fault.caller)
                 and _names(fault.secret, known)
             )
         )

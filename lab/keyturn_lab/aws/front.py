@@ -6,6 +6,7 @@ Secrets Manager and Lambda's Invoke are the lab's own; /lab/ is the control path
 import base64
 import io
 import json
+import logging
 import re
 import uuid
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from .control import Control
 from .errors import AwsError, access_denied
 from .executor import Executor, failure_payload
 from .faults import Fault, Faults
+
+log = logging.getLogger(__name__)
 
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
@@ -70,13 +73,16 @@ class Front:
             response = self._serve(request, environ)
         except AwsError as error:
             response = _refusal(error, request)
+        except Exception:  # a boundary: a fault of the lab itself must show in its log, and to the client as a fault of the server
+            log.exception("the lab failed at %s", request.label)
+            response = _refusal(AwsError("InternalFailure", "The lab itself failed; see its log.", status=500), request)
         if response is None:
             return self._moto(environ, start_response)
         return _respond(response, start_response)
 
     def _serve(self, request: Request, environ: dict[str, Any]) -> Response | None:
         function_arn = self._executor.function_of(request.access_key_id)
-        self._control.count(request.label, by_lambda=function_arn is not None)
+        self._control.count(request.label, access_key_id=request.access_key_id, by_lambda=function_arn is not None)
         params = secretsmanager.parameters(request.body) if request.service == "secretsmanager" else {}
         self._befall(request, params, by_lambda=function_arn is not None)
         if request.service == "secretsmanager":
@@ -94,7 +100,8 @@ class Front:
         return Response(body=json.dumps(secretsmanager.answer(self._lab, call)).encode())
 
     def _befall(self, request: Request, params: Json, *, by_lambda: bool) -> None:
-        for fault in self._faults.for_call(request.label, names=self._names(request, params), by_lambda=by_lambda):
+        names = self._names(request, params)
+        for fault in self._faults.for_call(request.label, names=names, caller=request.access_key_id, by_lambda=by_lambda):
             self._apply(fault, request, params)
 
     def _apply(self, fault: Fault, request: Request, params: Json) -> None:

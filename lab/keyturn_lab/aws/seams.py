@@ -5,21 +5,26 @@ Secrets Manager is the lab's own; moto serves STS, IAM, KMS, Lambda's configurat
 
 import copy
 import json
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import moto
 from moto.awslambda.utils import get_backend
 from moto.core.config import default_user_config
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.events.models import events_backends
 from moto.kms.models import kms_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager.list_secrets import filters
 from moto.secretsmanager.utils import random_password as random_password
+from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
+
+log = logging.getLogger(__name__)
 
 PINNED = "5.2.5"
 ACCOUNT = "123456789012"
@@ -133,15 +138,29 @@ def key_state(kms_key_id: str, *, account: str, region: str) -> str | None:
 
 
 def deliver(event: dict[str, Any], *, account: str, region: str) -> None:
-    """One event on the default bus to the targets of every enabled rule that matches.
+    """One event on the default bus to the queues of every enabled rule that matches.
 
-    Each target gets its own copy: moto rewrites the time in place. It wants the time as seconds, and delivers it as RFC 3339.
+    Moto's own delivery leaves out the account; only a target with an input transformer is left to it. A queue that is gone loses its
+    events, as on AWS once the retries are over.
     """
     bus = events_backends[account][region].event_buses["default"]
     for rule in list(bus.rules.values()):
-        if rule.state == "DISABLED":
+        if rule.state == "DISABLED" or not rule.event_pattern.matches_event(event):
             continue
         for target in list(rule.targets):
-            single = copy.copy(rule)
-            single.targets = [target]
-            single.send_to_targets(json.loads(json.dumps(event)))
+            try:
+                _send(rule, target, event)
+            except (ServiceException, JsonRESTError) as error:
+                log.warning("an event for %s is lost: %s", target["Arn"], error)
+
+
+def _send(rule: Any, target: dict[str, Any], event: dict[str, Any]) -> None:
+    _, _, service, region, account, name = target["Arn"].split(":", 5)
+    if service == "sqs" and "InputTransformer" not in target:
+        group = target.get("SqsParameters", {}).get("MessageGroupId")
+        sqs_backends[account][region].send_message(queue_name=name, message_body=json.dumps(event), group_id=group)
+        return
+    single = copy.copy(rule)
+    single.targets = [target]
+    seconds = datetime.fromisoformat(event["time"]).timestamp()
+    single.send_to_targets(event | {"time": seconds, "ingestion-time": seconds})

@@ -1,13 +1,10 @@
 """Secrets Manager's front: the protocol, who calls, what is switched to fail, and which action answers."""
 
 import json
-import logging
 
 from . import reads, rotation, writes
 from .context import Call, Json, Lab
 from .errors import AwsError
-
-log = logging.getLogger(__name__)
 
 ACTIONS = reads.ACTIONS | writes.ACTIONS | rotation.ACTIONS
 TARGET = "secretsmanager."

@@ -13,9 +13,9 @@ class Settings:
     rotation_retry_seconds: float = 0.2
     """Real seconds between two attempts."""
 
-    keep_pending: bool = False
-    """Whether a promoted version keeps AWSPENDING beside AWSCURRENT when a rotation promotes it. AWS's documentation says that it goes,
-    recorded responses of a secret without rotation show that it stays; RotateSecret allows both."""
+    keep_pending: bool = True
+    """Whether the version that a rotation promotes keeps AWSPENDING beside AWSCURRENT. A rotation recorded on AWS (2023-12-19) shows that
+    it does; newer documentation of finishSecret says that it goes with the same call. RotateSecret allows both, so try both."""
 
     lambda_concurrency: int = 4
     """Child processes for one function at a time; further calls wait."""
