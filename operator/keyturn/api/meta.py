@@ -66,12 +66,11 @@ class Mark:
 
 
 class Reason(StrEnum):
-    """The causes that the API server can give with a refused rule."""
+    """The causes that the API server can give with a refused rule. (With FieldValueDuplicate it would leave out the message.)"""
 
     INVALID = "FieldValueInvalid"
     FORBIDDEN = "FieldValueForbidden"
     REQUIRED = "FieldValueRequired"
-    DUPLICATE = "FieldValueDuplicate"
 
 
 @dataclass(frozen=True, slots=True)

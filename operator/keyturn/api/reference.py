@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +84,10 @@ def _type(node: JsonSchema) -> str:
 
 
 def _default(node: JsonSchema) -> str:
-    return f"`{node['default']}`" if node.get("default") not in (None, {}) else ""
+    default = node.get("default")
+    if default in (None, {}):
+        return ""
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
 def _rules(schema: JsonSchema) -> list[str]:

@@ -48,7 +48,7 @@ class KeyMapping(Model):
     to: Annotated[
         str,
         Field(min_length=1, max_length=253, pattern=KEY_PATTERN),
-        CEL("self != '.' && !self.startsWith('..')", "must not be . or start with .."),
+        CEL("self != '.' && !self.startsWith('..')", "must not be a dot or start with two dots"),
     ]
     """The data key in the Secret, for example DB_PASSWORD: letters, digits, hyphen, underscore and dot."""
 
@@ -81,8 +81,7 @@ class Target(Model):
         CEL(
             "!has(self.keys) || !has(self.template) || self.keys.all(k, !(k.to in self.template))",
             "must not name a key that keys has too",
-            Reason.DUPLICATE,
-            ".template",
+            field_path=".template",
         ),
         CEL(
             "!has(self.deletion) || self.deletion != 'Delete' || self.conflict != 'Adopt'",
