@@ -126,18 +126,18 @@ def _let_in(admin: Session, pending: Credential, context: Context) -> Pair:
         admin.attempt(membership(admin, pair))
         if not logs_in(pending, deadline=context.deadline):
             admin.run(f"ALTER ROLE {user} LOGIN PASSWORD {password}")
-    for statement in attribute_changes(admin, pair):
-        admin.attempt(statement)
+    for change in attribute_changes(admin, pair):
+        admin.attempt(change.statement)
     return pair
 
 
 def _unequal(pair: Pair, left: list[str], statements: list[str], pending: Credential) -> RotationError:
     more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    cure = "; ".join(statements[:SHOWN]) or "the superuser's grants, as the rotator's documentation lists them"
+    cure = "; ".join(statements[:SHOWN]) or "the superuser's grants and attributes, as the rotator's documentation lists them"
     return RotationError(
         Kind.PERMISSION,
         f"{pair.pending} may not do the same as {pair.current}: {'; '.join(left[:SHOWN])}{more}",
-        check=f"what the superuser was not allowed to do, and do it by hand once: {cure}",
+        check=f"what the superuser was not allowed to do, which somebody else may do by hand: {cure}",
         secret=pending.secret,
         host=pending.host,
         user=pair.pending,

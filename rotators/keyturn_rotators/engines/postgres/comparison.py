@@ -67,8 +67,8 @@ def differences(session: Session, pair: Pair) -> list[str]:
 
 
 def role_differences(session: Session, pair: Pair) -> list[str]:
-    """Attributes and settings of the pending role that are not the current one's, as the statements that would make them so."""
-    return attribute_changes(session, pair) + setting_changes(session, pair)
+    """Attributes and settings of the pending role that are not the current one's."""
+    return [f"{change.what} is not the same" for change in attribute_changes(session, pair) + setting_changes(session, pair)]
 
 
 def _query(version: int) -> str:

@@ -36,7 +36,7 @@ class Logins:
 def equalise(logins: Logins) -> list[str]:
     """Do it in every database that matters. Returns the differences that are left."""
     pair, anybody = logins.pair, logins.all()[0]
-    _try_each(logins, setting_changes(anybody, pair), first=logins.idle)
+    _try_each(logins, [change.statement for change in setting_changes(anybody, pair)], first=logins.idle)
     left: list[str] = []
     for database in databases(anybody, pair):
         with _in_database(logins, database) as there:

@@ -6,17 +6,12 @@ revoked is gone for both. AWS's function makes the same membership, without the 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyturn_rotators.engines.postgres.connection import Session, identifier, literal
 from keyturn_rotators.errors import Kind, RotationError
 
-SWITCHES = {
-    "rolcreatedb": "CREATEDB",
-    "rolcreaterole": "CREATEROLE",
-    "rolreplication": "REPLICATION",
-    "rolbypassrls": "BYPASSRLS",
-}
+SWITCHES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 LISTS_OF_NAMES = frozenset({"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"})
 FOREVER = "infinity"
 
@@ -81,11 +76,19 @@ def membership(session: Session, pair: Pair) -> str:
     return f"GRANT {identifier(pair.holder)} TO {identifier(pair.follower)}{options}"
 
 
-def attribute_changes(session: Session, pair: Pair) -> list[str]:
-    """The statements that give the pending role the current one's attributes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing of the pending role that is not as the current one's. Settings' values may be secrets: only `statement` has them."""
+
+    what: str
+    statement: str = field(repr=False)
+
+
+def attribute_changes(session: Session, pair: Pair) -> list[Change]:
+    """What gives the pending role the current one's attributes."""
     rows = session.run(
-        "SELECT rolname, rolconnlimit, coalesce(rolvaliduntil::text, :forever), rolcreatedb, rolcreaterole, rolreplication,"
-        " rolbypassrls FROM pg_roles WHERE rolname = :current OR rolname = :pending",
+        "SELECT rolname, rolconnlimit, coalesce(rolvaliduntil::text, :forever), rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
+        " FROM pg_roles WHERE rolname = :current OR rolname = :pending",
         forever=FOREVER,
         current=pair.current,
         pending=pair.pending,
@@ -93,27 +96,31 @@ def attribute_changes(session: Session, pair: Pair) -> list[str]:
     attributes = {name: values for name, *values in rows}
     wanted, found = attributes[pair.current], attributes[pair.pending]
     options = [f"CONNECTION LIMIT {int(wanted[0])}", f"VALID UNTIL {literal(wanted[1])}"]
-    options += [word if value else f"NO{word}" for word, value in zip(SWITCHES.values(), wanted[2:], strict=True)]
+    options += [word if value else f"NO{word}" for word, value in zip(SWITCHES, wanted[2:], strict=True)]
     return [
-        f"ALTER ROLE {identifier(pair.pending)} {option}" for option, want, have in zip(options, wanted, found, strict=True) if want != have
+        Change(what=f"the attribute {option}", statement=f"ALTER ROLE {identifier(pair.pending)} {option}")
+        for option, want, have in zip(options, wanted, found, strict=True)
+        if want != have
     ]
 
 
 Settings = dict[tuple[str, str], str]  # (database or "", name) -> value as the catalogue has it
 
 
-def setting_changes(session: Session, pair: Pair) -> list[str]:
-    """The statements that give the pending role the current one's settings (ALTER ROLE ... SET)."""
+def setting_changes(session: Session, pair: Pair) -> list[Change]:
+    """What gives the pending role the current one's settings (ALTER ROLE ... SET)."""
     wanted, found = _settings(session, pair.current), _settings(session, pair.pending)
     if wanted.get(("", "role")) == pair.holder:
         del wanted["", "role"]
     if pair.pending == pair.follower:
         wanted.setdefault(("", "role"), pair.holder)
-    resets = [f"{_alter(pair.pending, place)} RESET {identifier(name)}" for place, name in found if (place, name) not in wanted]
-    return resets + [
-        f"{_alter(pair.pending, place)} SET {identifier(name)} TO {_value(name, value)}"
-        for (place, name), value in wanted.items()
-        if found.get((place, name)) != value
+    changed = {place: f"RESET {identifier(place[1])}" for place in found if place not in wanted}
+    changed |= {
+        place: f"SET {identifier(place[1])} TO {_value(place[1], value)}" for place, value in wanted.items() if found.get(place) != value
+    }
+    return [
+        Change(what=f"the setting {name}" + (f" in {database}" if database else ""), statement=f"{_alter(pair.pending, database)} {change}")
+        for (database, name), change in changed.items()
     ]
 
 
