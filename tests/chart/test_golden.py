@@ -10,10 +10,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from tests.chart.rendering import CASES, CHART, HERE, differs_from_file, of_kind, rendered
 
 from keyturn.api import ClusterAWSConnection
 from keyturn_lab import helm
-from tests.chart.rendering import CASES, CHART, HERE, differs_from_file, of_kind, rendered
 
 OLDEST_AND_NEWEST = ("1.32", "1.37")  # of the schemas that kubernetes-validate ships
 WITHOUT_SCHEMA = ("keyturn.dev/", "monitoring.coreos.com/")
