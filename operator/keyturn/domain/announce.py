@@ -67,9 +67,10 @@ def of_secret(before: RotatingSecretStatus, after: RotatingSecretStatus) -> list
 def _repaired(before: RotatingSecretStatus, after: RotatingSecretStatus) -> bool:
     """Written again without a run, and with the same version."""
     old, new = before.mirror, after.mirror
-    assert old is not None and new is not None  # noqa: S101 - asked by the caller
     return (
-        new.version_id == old.version_id
+        old is not None
+        and new is not None
+        and new.version_id == old.version_id
         and new.resource_version != old.resource_version
         and after.active_run is None
         and before.active_run is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from keyturn.api import Action as RunAction
 from keyturn.api import (
     Adoption,
     MirrorStatus,
@@ -15,7 +16,6 @@ from keyturn.api import (
     SourceStatus,
     Trigger,
 )
-from keyturn.api import Action as RunAction
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
 from keyturn.domain.consumers import Content, Count, count_pods

@@ -123,7 +123,7 @@ class Secrets(Protocol):
         """POST. An existing Secret of that name is OutsideError(CONFLICT, reason=AlreadyExists)."""
 
     async def replace(self, live: LiveSecret, manifest: SecretManifest) -> Written:
-        """PUT with live's uid and resourceVersion: `data` wholly ours, others' labels and annotations kept. CONFLICT if it changed since."""
+        """PUT with live's uid and resourceVersion: `data` wholly ours, others' labels and annotations kept. CONFLICT if it moved on."""
 
     async def read(self, namespace: str, name: str) -> LiveSecret | None:
         """The Secret with its data, or None where there is none."""

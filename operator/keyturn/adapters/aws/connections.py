@@ -61,9 +61,9 @@ class Connections:
         """See `AwsConnections.get`. Polling starts with the first call; credentials that lack a part are refused."""
         static = StaticCredentials.of(credentials) if credentials is not None else None
         key = key_of(region=region, endpoint=endpoint, credentials=static)
-        self._drop_unused()
         connection = self._connections.get(key)
         if connection is None:
+            self._drop_unused()
             connection = self._connections[key] = self._connect(key, static)
         connection.asked_at = time.monotonic()
         connection.reads.start(poll_interval)

@@ -1,0 +1,258 @@
+"""The wiring, and the only place that builds clients: health server -> lease -> caches -> kopf operator and engine.
+
+Standbys serve probes and metrics and wait for the lease. Losing it ends the process at once: another leader may be at work already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import kopf
+
+from keyturn import handlers
+from keyturn.adapters.aws.connections import Connections as AwsClients
+from keyturn.adapters.kube.access import load_access
+from keyturn.adapters.kube.client import KubeClient
+from keyturn.adapters.kube.client import Limits as ClientLimits
+from keyturn.adapters.kube.events import KubeRecorder
+from keyturn.adapters.kube.lease import Elector, LeaseTimes
+from keyturn.adapters.kube.lists import items, paths, serves
+from keyturn.adapters.kube.objects import PLURALS, KubeObjects
+from keyturn.adapters.kube.secrets import KubeSecrets
+from keyturn.adapters.kube.watch import SecretWatch
+from keyturn.adapters.kube.workload_views import workload_view
+from keyturn.adapters.kube.workloads import KubeWorkloads
+from keyturn.api import GROUP, VERSION
+from keyturn.domain.failures import OutsideError
+from keyturn.domain.observed import WorkloadKind
+from keyturn.engine.engine import Engine
+from keyturn.engine.execute import Executor
+from keyturn.engine.gather import Gatherer
+from keyturn.engine.keys import Key, Kind
+from keyturn.engine.publish import Publisher
+from keyturn.engine.queue import Queue
+from keyturn.engine.reach import Connections
+from keyturn.engine.reconcile import Reconciler
+from keyturn.engine.world import World, key_of
+from keyturn.settings import Settings
+from keyturn.telemetry import logs
+from keyturn.telemetry.health import HealthServer, LoopLag, leader_or_standby, recent
+from keyturn.telemetry.metrics import Metrics
+from keyturn.telemetry.observer import MetricsObserver
+
+SILENCE = 90.0  # seconds: three times of what a watch, a lease or a pass is silent at most
+RETRY = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Leader:
+    """The operator proper: everything that only the leader does."""
+
+    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics) -> None:
+        self._settings, self._client = settings, client
+        self.world = World()
+        queue = Queue(time.monotonic)
+        objects, workloads = KubeObjects(client), KubeWorkloads(client)
+        self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, threads=settings.aws_threads)
+        connections = Connections(self.world, self._aws, objects, own_namespace=settings.namespace)
+        gatherer = Gatherer(world=self.world, connections=connections, workloads=workloads, limits=settings.limits, clock=now)
+        self.recorder = KubeRecorder(client, instance=settings.identity)
+        observer = MetricsObserver(metrics)
+        reconciler = Reconciler(
+            world=self.world,
+            connections=connections,
+            gatherer=gatherer,
+            executor=Executor(world=self.world, objects=objects, secrets=KubeSecrets(client), workloads=workloads, gatherer=gatherer),
+            publisher=Publisher(world=self.world, objects=objects, recorder=self.recorder),
+            observer=observer,
+            clock=now,
+            enqueue=self._enqueue,
+        )
+        self.engine = Engine(world=self.world, queue=queue, reconciler=reconciler, observer=observer, clock=now, workers=settings.workers)
+        self.watch = SecretWatch(client, self.engine.target_changed, namespaces=settings.namespaces or None)
+        self.filled = False
+        self._kinds: list[WorkloadKind] = []
+
+    def _enqueue(self, key: Key, when: datetime | None) -> None:
+        self.engine.put_at(key, when)
+
+    def _source_changed(self, _: object, secret_id: str) -> None:
+        self.engine.source_changed(secret_id)
+
+    async def run(self) -> None:
+        """Lead until a signal comes or a part ends."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._aws.close)
+            parts = [self._start(self.watch.run(), "watch of Secrets", stack), self._start(self.recorder.run(), "events", stack)]
+            await self._first_fill()
+            await self.watch.synced.wait()
+            self.filled = True
+            _log.info("caches are filled: %d RotatingSecrets", len(self.world.objects.keys(Kind.SECRET)))
+            parts += [self._start(self.engine.run(), "engine", stack), self._start(self._resync(), "resync", stack)]
+            operator = self._start(self._kopf(), "kopf", stack)
+            done, _ = await asyncio.wait({operator, *parts}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if operator not in done:
+                raise RuntimeError(f"{', '.join(task.get_name() for task in done)} has ended")
+
+    @staticmethod
+    def _start(work: Awaitable[object], name: str, stack: contextlib.AsyncExitStack) -> asyncio.Task[object]:
+        async def body() -> object:
+            return await work
+
+        async def stop() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+        task = asyncio.create_task(body(), name=name)
+        stack.push_async_callback(stop)
+        return task
+
+    def _kopf(self) -> Awaitable[None]:
+        """kopf shares our session, and with it the limit of connections; it ends by SIGTERM or SIGINT."""
+        registry = handlers.registry(self.engine, self._kinds)
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: object) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(server=self._client.url, aiohttp_session=self._client.session)
+
+        namespaces = self._settings.namespaces
+        return kopf.operator(
+            registry=registry,
+            settings=handlers.settings(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
+        )
+
+    # caches
+
+    async def _first_fill(self) -> None:
+        """Everything is listed before anything is decided: a consumer that is not known yet must not count as none."""
+        while True:
+            try:
+                if await serves(self._client, "/apis/argoproj.io/v1alpha1", "rollouts"):
+                    self._kinds = list(handlers.WORKLOADS)
+                else:
+                    self._kinds = [kind for kind in handlers.WORKLOADS if kind is not WorkloadKind.ROLLOUT]
+                await self.fill()
+            except OutsideError as error:
+                _log.warning("the caches cannot be filled: %s", error.message)
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    async def fill(self) -> None:
+        """List every kind; what is remembered and was not listed is gone."""
+        for kind in Kind:
+            namespaces = () if kind is Kind.CLUSTER_CONNECTION else self._settings.namespaces
+            before, seen = set(self.world.objects.keys(kind)), set()
+            for path in paths(f"/apis/{GROUP}/{VERSION}", PLURALS[kind.value], namespaces):
+                async for raw in items(self._client, path):
+                    seen.add(key_of(kind, raw))
+                    self.engine.object_changed(kind, raw)
+            for key in before - seen:
+                known = self.world.objects.raw(key)
+                if known is not None:
+                    self.engine.object_gone(kind, known)
+        for workload in self._kinds:
+            group, version, plural = handlers.WORKLOADS[workload]
+            for path in paths(f"/apis/{group}/{version}", plural, self._settings.namespaces):
+                async for raw in items(self._client, path):
+                    self.engine.workload_changed(workload_view(workload, raw))
+
+    async def _resync(self) -> None:
+        """Now and then everything is listed again: a lost event costs time, never correctness."""
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds)
+            try:
+                await self.fill()
+            except OutsideError as error:
+                _log.warning("the caches could not be compared with the API server: %s", error.message)
+
+
+async def run(settings: Settings) -> int:
+    """Run the operator until a signal comes; answers the exit code."""
+    logs.setup(settings.log_level, as_json={"auto": None, "json": True, "text": False}[settings.log_format])
+    metrics = Metrics(version=importlib.metadata.version("keyturn"))
+    access = await load_access()
+    limits = ClientLimits(connections=settings.connections)
+    async with KubeClient(access, limits=limits, on_request=metrics.kube_request) as client:
+        seconds = settings.lease_seconds
+        elector = Elector(
+            client,
+            namespace=settings.lease_namespace,
+            name=settings.lease_name,
+            identity=settings.identity,
+            times=LeaseTimes(duration=seconds, renew=seconds * 2 / 3, retry=min(2.0, seconds / 7)),
+        )
+        leader = Leader(settings, client, metrics)
+        lag = LoopLag(metrics.event_loop_lag)
+        heard = recent(lambda: leader.watch.last_contact, time.monotonic, within=SILENCE * 2)
+        async with HealthServer(
+            host=settings.host,
+            port=settings.port,
+            alive={"watch of Secrets": _while(lambda: leader.filled, heard)},
+            ready={
+                "leadership": leader_or_standby(
+                    leading=lambda: elector.leading,
+                    caches_filled=lambda: leader.filled,
+                    last_contact=lambda: elector.last_contact,
+                    clock=time.monotonic,
+                    within=SILENCE / 3,
+                )
+            },
+            metrics=metrics.render,
+        ):
+            lagging = asyncio.create_task(lag.run())
+            try:
+                return await _lead(elector, leader, metrics)
+            finally:
+                lagging.cancel()
+
+
+def _while(condition: Callable[[], bool], check: Callable[[], str | None]) -> Callable[[], str | None]:
+    """A check that counts only while a condition holds."""
+    return lambda: check() if condition() else None
+
+
+async def _lead(elector: Elector, leader: Leader, metrics: Metrics) -> int:
+    """Wait for the lease, lead, and give the lease back at a clean end."""
+    me = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):  # until kopf takes the signals over
+        loop.add_signal_handler(number, lambda: me.cancel() if me else None)
+    try:
+        await elector.acquire()
+        metrics.leader(True)
+        holding = asyncio.create_task(elector.hold(), name="lease")
+        leading = asyncio.create_task(leader.run(), name="leader")
+        await asyncio.wait({holding, leading}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        if elector.leading:
+            await elector.release()
+        return 0
+    if holding.done():
+        _log.error("leadership is lost: leaving at once")
+        os._exit(1)
+    holding.cancel()
+    await elector.release()
+    metrics.leader(False)
+    leading.result()
+    return 0

@@ -1,0 +1,73 @@
+"""kopf handlers: an event becomes a key in the queue. Nothing else.
+
+Only `on.event`: it writes nothing of its own, and costs little at ten thousand objects. Secrets are never watched here: their bodies would
+sit in kopf's queues and debug logs. Every kind is told to the engine through one small sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import kopf
+
+from keyturn.adapters.kube.objects import PLURALS
+from keyturn.adapters.kube.workload_views import workload_view
+from keyturn.api import GROUP, VERSION
+from keyturn.domain.observed import WorkloadKind
+from keyturn.engine.engine import Engine
+from keyturn.engine.keys import Kind
+
+WORKLOADS: dict[WorkloadKind, tuple[str, str, str]] = {
+    WorkloadKind.DEPLOYMENT: ("apps", "v1", "deployments"),
+    WorkloadKind.STATEFUL_SET: ("apps", "v1", "statefulsets"),
+    WorkloadKind.DAEMON_SET: ("apps", "v1", "daemonsets"),
+    WorkloadKind.CRON_JOB: ("batch", "v1", "cronjobs"),
+    WorkloadKind.JOB: ("batch", "v1", "jobs"),
+    WorkloadKind.ROLLOUT: ("argoproj.io", "v1alpha1", "rollouts"),
+}
+
+
+def tell(engine: Engine, kind: Kind | WorkloadKind, type_: str | None, raw: dict[str, Any]) -> None:
+    """One event, or one item of a list (type None)."""
+    gone = type_ == "DELETED"
+    if isinstance(kind, Kind):
+        (engine.object_gone if gone else engine.object_changed)(kind, raw)
+    elif gone:
+        engine.workload_gone(raw["metadata"]["namespace"], kind, raw["metadata"]["name"])
+    else:
+        engine.workload_changed(workload_view(kind, raw))
+
+
+def registry(engine: Engine, workloads: Sequence[WorkloadKind]) -> kopf.OperatorRegistry:
+    """The handlers of every kind that is watched."""
+    made = kopf.OperatorRegistry()
+    for kind in Kind:
+        _watch(made, engine, kind, (GROUP, VERSION, PLURALS[kind.value]))
+    for workload in workloads:
+        _watch(made, engine, workload, WORKLOADS[workload])
+    return made
+
+
+def _watch(registry: kopf.OperatorRegistry, engine: Engine, kind: Kind | WorkloadKind, resource: tuple[str, str, str]) -> None:
+    @kopf.on.event(*resource, registry=registry, id=resource[2])
+    async def on_event(event: kopf.RawEvent, **_: object) -> None:
+        tell(engine, kind, event["type"], dict(event["object"]))
+
+
+def settings() -> kopf.OperatorSettings:
+    """Quiet and small: no scanning, no posting, no writes, dead streams noticed."""
+    made = kopf.OperatorSettings()
+    made.scanning.disabled = True  # the CRDs are there before we are
+    made.posting.enabled = False  # events are our own
+    made.networking.request_timeout = 30
+    made.networking.connect_timeout = 10
+    made.watching.server_timeout = 600
+    made.watching.client_timeout = 660
+    made.watching.chunk_size = 500
+    made.persistence.finalizer = f"{GROUP}/finalizer"
+    made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    made.process.ultimate_exiting_timeout = 25
+    made.queueing.idle_timeout = 1
+    return made

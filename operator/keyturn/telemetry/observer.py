@@ -1,0 +1,57 @@
+"""The engine's figures as metrics: passes, rotations, rollouts, and the time from a promotion to the last pod."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus, StepName, StepState
+from keyturn.domain import conditions as cond
+from keyturn.domain.run_plan import ObservedRun
+from keyturn.engine.keys import Key
+from keyturn.telemetry.metrics import Metrics
+
+SHOWN = ("Ready", "Stalled", "Adopted", "RotationOnTime")
+
+
+class MetricsObserver:
+    """The port `Observer`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._conditions: dict[Key, tuple[tuple[str, str], ...]] = {}
+        metrics.count_resources(self._counts)
+
+    def passed(self, key: Key, result: str, seconds: float, waited: float, queued: int) -> None:
+        """One pass over an object."""
+        self._metrics.reconciled(key.kind.value, result, seconds)
+        self._metrics.queue_latency(waited)
+        self._metrics.queue_depth(queued)
+
+    def secret(self, key: Key, status: RotatingSecretStatus) -> None:
+        """Keep what the gauge of conditions counts."""
+        found = ((type_, cond.find(status.conditions, type_)) for type_ in SHOWN)
+        self._conditions[key] = tuple((type_, condition.status.value) for type_, condition in found if condition is not None)
+
+    def run(self, key: Key, run: RotationRun, after: RotationRunStatus, observed: ObservedRun) -> None:
+        """Count ends, and measure the time from the promotion to the last pod."""
+        for name, count in ((StepName.ROTATE, self._metrics.rotation_over), (StepName.ROLLOUT, self._metrics.rollout_over)):
+            state = _state(after, name)
+            if state is not _state(run.status, name) and state in {StepState.SUCCEEDED, StepState.FAILED}:
+                count(state.value)
+        if after.completion_time is not None and run.status.completion_time is None and cond.holds(after.conditions, "Complete"):
+            rotated = next((step.end_time for step in after.steps if step.name is StepName.ROTATE), None)
+            if rotated is not None and _state(after, StepName.ROLLOUT) is StepState.SUCCEEDED:
+                self._metrics.propagated((after.completion_time - rotated).total_seconds())
+
+    def gone(self, key: Key) -> None:
+        """The object counts no more."""
+        self._conditions.pop(key, None)
+
+    def _counts(self) -> Iterable[tuple[str, str, str, int]]:
+        totals = Counter((key.kind.value, type_, status) for key, found in self._conditions.items() for type_, status in found)
+        return [(*labels, count) for labels, count in sorted(totals.items())]
+
+
+def _state(status: RotationRunStatus, name: StepName) -> StepState | None:
+    return next((step.state for step in status.steps if step.name is name), None)
