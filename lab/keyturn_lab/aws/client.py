@@ -147,8 +147,7 @@ class Aws:
     def _start(self) -> None:
         if self._given_directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="keyturn-lab-aws-")
-        directory = Path(self._temporary.name) if self._temporary else self._given_directory
-        assert directory is not None
+        directory = self.directory
         directory.mkdir(parents=True, exist_ok=True)
         log = directory / "aws.log"
         command = [sys.executable, "-m", "keyturn_lab.aws", "--directory", str(directory), "--port", str(self._port)]
@@ -188,6 +187,14 @@ class Aws:
         if self._temporary:
             self._temporary.cleanup()
             self._temporary = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the lab keeps its log and its functions; gone with the lab unless it was given."""
+        known = Path(self._temporary.name) if self._temporary else self._given_directory
+        if known is None:
+            raise LabError("the lab's AWS is not running here, so it has no directory here")
+        return known
 
     @property
     def url(self) -> str:

@@ -1,0 +1,147 @@
+"""Lambda functions: made with Lambda's API from a zip, and run for real."""
+
+import base64
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyturn_lab.aws import Aws
+
+from .conftest import install_rotator
+from .support import eventually, make, refused, token
+
+
+def invoke(aws: Aws, function: str, event: Any, **options: Any) -> Any:
+    return aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode(), **options)
+
+
+def failure(aws: Aws, function: str, event: Any) -> dict[str, Any]:
+    answer = invoke(aws, function, event)
+    assert answer["FunctionError"] == "Unhandled"
+    failed: dict[str, Any] = json.load(answer["Payload"])
+    return failed
+
+
+def packed(source: str, file: str = "program.py") -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr(file, source)
+    return archive.getvalue()
+
+
+def create(aws: Aws, tmp_path: Path, source: str, handler: str = "program.handler") -> str:
+    """A function of one file; its name."""
+    name = f"made-{token()}"
+    (tmp_path / "code.zip").write_bytes(packed(source))
+    aws.register_function(name, tmp_path / "code.zip", handler=handler, timeout=5)
+    return name
+
+
+def test_an_invocation_returns_what_the_handler_returns(aws: Aws, rotator: str) -> None:
+    answer = invoke(aws, rotator, {})
+    seen = json.load(answer["Payload"])
+    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
+    assert "FunctionError" not in answer
+    assert (seen["greeting"], seen["function"]) == ("hello", "rotator")
+    assert 25_000 < seen["left"] <= 30_000
+
+
+def test_a_function_acts_with_its_own_role(aws: Aws, rotator: str) -> None:
+    seen = json.load(invoke(aws, rotator, {})["Payload"])
+    assert seen["identity"] == "arn:aws:sts::123456789012:assumed-role/rotator-role/rotator"
+
+
+def test_a_process_is_used_again(aws: Aws, rotator: str) -> None:
+    pids = {json.load(invoke(aws, rotator, {})["Payload"])["pid"] for _ in range(3)}
+    assert len(pids) == 1
+
+
+def test_a_handler_that_raises_is_a_function_error_with_its_trace(aws: Aws, rotator: str) -> None:
+    failed = failure(aws, rotator, {"raise": "no such user"})
+    assert (failed["errorType"], failed["errorMessage"]) == ("ValueError", "no such user")
+    assert any("rotator.py" in line for line in failed["stackTrace"])
+
+
+def test_a_function_over_its_time_is_killed(aws: Aws, tmp_path: Path) -> None:
+    name = f"slow-{token()}"
+    install_rotator(aws, tmp_path, name, timeout=1)
+    invoke(aws, name, {})
+    started = time.monotonic()
+    failed = failure(aws, name, {"sleep": 20})
+    assert time.monotonic() - started < 10
+    assert failed["errorType"] == "Sandbox.Timedout"
+    assert "Task timed out after 1.00 seconds" in failed["errorMessage"]
+    assert json.load(invoke(aws, name, {})["Payload"])["greeting"] == "hello"
+
+
+def test_a_function_whose_process_ends_says_so(aws: Aws, rotator: str) -> None:
+    failed = failure(aws, rotator, {"exit": 3})
+    assert failed["errorType"] == "Runtime.ExitError"
+    assert "exit status 3" in failed["errorMessage"]
+
+
+def test_the_zip_must_bring_what_the_function_imports(aws: Aws, tmp_path: Path) -> None:
+    """Only boto3 and the standard library are there, as on AWS; what the tests themselves have installed is not."""
+    name = create(aws, tmp_path, "import pytest\n\ndef handler(event, context):\n    return 1\n")
+    failed = failure(aws, name, {})
+    assert failed["errorType"] == "Runtime.ImportModuleError"
+    assert "No module named 'pytest'" in failed["errorMessage"]
+
+
+def test_a_missing_handler_is_named(aws: Aws, tmp_path: Path) -> None:
+    name = create(aws, tmp_path, "x = 1\n")
+    assert failure(aws, name, {})["errorType"] == "Runtime.HandlerNotFound"
+
+
+def test_new_code_takes_effect(aws: Aws, tmp_path: Path) -> None:
+    name = create(aws, tmp_path, "def handler(event, context):\n    return 'old'\n")
+    assert json.load(invoke(aws, name, {})["Payload"]) == "old"
+    aws.client("lambda").update_function_code(FunctionName=name, ZipFile=packed("def handler(event, context):\n    return 'new'\n"))
+    assert json.load(invoke(aws, name, {})["Payload"]) == "new"
+
+
+def test_an_address_of_aws_in_a_functions_environment_becomes_the_labs(aws: Aws, tmp_path: Path) -> None:
+    """AWS's templates take SECRETS_MANAGER_ENDPOINT; nothing may leave loopback."""
+    name = create(aws, tmp_path, "import os\n\ndef handler(event, context):\n    return os.environ['SECRETS_MANAGER_ENDPOINT']\n")
+    environment = {"Variables": {"SECRETS_MANAGER_ENDPOINT": "https://secretsmanager.eu-west-1.amazonaws.com"}}
+    aws.client("lambda").update_function_configuration(FunctionName=name, Environment=environment)  # type: ignore[arg-type]
+    assert json.load(invoke(aws, name, {})["Payload"]) == aws.url
+
+
+def test_the_log_keeps_step_outcome_and_output_but_not_the_event(aws: Aws, tmp_path: Path) -> None:
+    name = create(aws, tmp_path, "def handler(event, context):\n    print('working')\n    return 1\n")
+    answer = invoke(aws, name, {"Step": "retireSecret", "password": "canary"}, LogType="Tail")
+    assert base64.b64decode(answer["LogResult"]) == b"working\n"
+    (entry,) = aws.invocations(name)
+    assert (entry.step, entry.failed, entry.output) == ("retireSecret", False, "working\n")
+    assert "canary" not in json.dumps([entry.trace, entry.output, entry.payload, repr(entry)])
+
+
+def test_unknown_functions_are_not_found(aws: Aws) -> None:
+    with refused("ResourceNotFoundException", "Function not found"):
+        invoke(aws, "nobody", {})
+
+
+@pytest.mark.parametrize(("kind", "status"), [("DryRun", 204), ("Event", 202)])
+def test_the_other_kinds_of_invocation(aws: Aws, rotator: str, kind: str, status: int) -> None:
+    assert invoke(aws, rotator, {}, InvocationType=kind)["StatusCode"] == status
+
+
+def test_rotations_of_several_secrets_run_side_by_side(aws: Aws, tmp_path: Path, name: str) -> None:
+    """One slow rotation does not hold up the others of the same function."""
+    function = install_rotator(aws, tmp_path, f"parallel-{token()}")
+    versions = {}
+    for number in range(6):
+        make(aws, f"{name}/{number}")
+        made = aws.client("secretsmanager").rotate_secret(
+            SecretId=f"{name}/{number}", RotationLambdaARN=function, ClientRequestToken=token()
+        )
+        versions[f"{name}/{number}"] = made["VersionId"]
+    for secret, version in versions.items():
+        aws.wait_for_rotation(secret, version)
+    eventually(lambda: all("LastRotatedDate" in aws.client("secretsmanager").describe_secret(SecretId=secret) for secret in versions))
