@@ -24,8 +24,6 @@ _Token = str | _Wild
 def matches(pattern: str, name: str, *, namespace: str) -> bool:
     """Whether the pattern covers the whole name, for somebody in `namespace`."""
     tokens = _tokens(pattern, namespace)
-    if tokens is None:
-        return False
     places = _past_wildcards({0}, tokens)
     for character in name:
         places = _past_wildcards(set(_steps(places, tokens, character)), tokens)
@@ -34,21 +32,17 @@ def matches(pattern: str, name: str, *, namespace: str) -> bool:
     return len(tokens) in places
 
 
-def _tokens(pattern: str, namespace: str) -> list[_Token] | None:
-    """The pattern as literal characters and wildcards; None where `{namespace}` is only a part of a segment, which covers nothing.
+def _tokens(pattern: str, namespace: str) -> list[_Token]:
+    """The pattern as literal characters and wildcards.
 
-    A part of a segment would let namespace `a` reach what belongs to `a-b`.
+    `{namespace}` within a segment stays what it is, and so covers nothing, as names have no braces: filled in there, it would let
+    namespace `a` reach what belongs to `a-b`.
     """
     tokens: list[_Token] = []
     for index, segment in enumerate(pattern.split("/")):
         if index:
             tokens.append("/")
-        if segment == NAMESPACE:
-            tokens.extend(namespace)
-        elif NAMESPACE in segment:
-            return None
-        else:
-            tokens.extend(_segment_tokens(segment))
+        tokens.extend(namespace if segment == NAMESPACE else _segment_tokens(segment))
     return tokens
 
 
