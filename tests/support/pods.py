@@ -20,10 +20,11 @@ def pod(name: str, script: str, *, container: Object | None = None, **spec: obje
     }
 
 
-def deployment(name: str, script: str, *, replicas: int, container: Object | None = None) -> Object:
-    template = {"metadata": {"labels": {"app": name}}, "spec": pod(name, script, container=container)["spec"]}
-    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+def deployment(name: str, script: str, *, replicas: int, container: Object | None = None, **spec: object) -> Object:
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod(name, script, container=container, **spec)["spec"]}
+    selector = {"matchLabels": {"app": name}}
+    body = {"replicas": replicas, "selector": selector, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": body}
 
 
 def is_running(seen: Object) -> bool:

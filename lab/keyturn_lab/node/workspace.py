@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -83,7 +84,7 @@ class Workspace:
         settings = self._host.settings
         server = urlsplit(settings.url)
         base = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
             "LANG": "C.UTF-8",
             "HOME": str(self.directory / "home"),
             "HOSTNAME": self._pod()["metadata"]["name"],
