@@ -19,6 +19,7 @@ _FULL_ARN: Final = re.compile(
     rf"arn:(?P<partition>aws(?:-[a-z]+)*):secretsmanager:(?P<region>[a-z]+(?:-[a-z]+)+-\d+):(?P<account>\d{{12}})"
     rf":secret:(?P<name>{_NAME})-[A-Za-z0-9]{{6}}"
 )
+_SHOWN: Final = 5  # patterns in a message
 _PARTITIONS: Final = (
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -168,18 +169,25 @@ def _by_rules(name: str, verb: Verb, tenant: Tenant, connection: Connection) -> 
         return _refusal(f"{connection} has no rule in spec.allow for namespace {tenant.namespace}; have one added for it.")
     named = [rule for rule in here if any(matches(pattern, name, namespace=tenant.namespace) for pattern in rule.secrets)]
     if not named:
-        patterns = ", ".join(sorted({f'"{pattern}"' for rule in here for pattern in rule.secrets})) or "none"
+        patterns = _listed({f'"{pattern}"' for rule in here for pattern in rule.secrets})
         return _refusal(
             f'{connection} does not allow namespace {tenant.namespace} the secret "{name}"; its patterns for that namespace are {patterns}:'
             " have one added, or use a secret that they cover."
         )
     if not any(verb in rule.verbs for rule in named):
-        verbs = ", ".join(sorted({allowed.value for rule in named for allowed in rule.verbs})) or "nothing"
+        verbs = ", ".join(sorted({allowed.value for rule in named for allowed in rule.verbs}))
         return _refusal(
             f'{connection} allows namespace {tenant.namespace} only {verbs} on the secret "{name}", not {verb.value};'
             " have the verb added to the rule."
         )
     return YES
+
+
+def _listed(patterns: set[str]) -> str:
+    """At most a handful: a rule may have fifty."""
+    first = sorted(patterns)[:_SHOWN]
+    more = len(patterns) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def _selects(selector: NamespaceSelector, tenant: Tenant) -> bool:

@@ -20,6 +20,7 @@ from keyturn.domain.filters import FILTERS, UnfitError
 MAX_OUTPUT: Final = 1024 * 1024
 MAX_WORK: Final = 8 * MAX_OUTPUT  # characters of all intermediate results together
 MAX_DEPTH: Final = 60
+MAX_REASON: Final = 200
 
 _PARSER: Final = Environment(keep_trailing_newline=True)  # noqa: S701 nothing is rendered by it, and there is no HTML
 _NUMBERS_BELOW: Final = 2**63
@@ -82,7 +83,8 @@ def check_template(name: str, text: str) -> str | None:
         _tree(text)
     except _RefusedError as error:
         where = "" if error.line is None else f", line {error.line}"
-        return f"spec.target.template.{name}{where}: {error.why}."
+        why = error.why if len(error.why) <= MAX_REASON else f"{error.why[:MAX_REASON]}…"  # it may quote the template
+        return f"spec.target.template.{name}{where}: {why}."
     return None
 
 

@@ -184,6 +184,10 @@ class TestClusterConnections:
             ' are "{namespace}/**": have one added, or use a secret that they cover.'
         )
 
+    def test_the_refusal_of_a_name_lists_no_more_than_a_handful_of_patterns(self) -> None:
+        many = rule(secrets=[f"shop/{number}" for number in range(9)])
+        assert 'are "shop/0", "shop/1", "shop/2", "shop/3", "shop/4" and 4 more: have one' in ask("shop/db", cluster(many)).message
+
     def test_a_verb_that_no_matching_rule_has_is_refused(self) -> None:
         decision = ask("shop/db", cluster(rule(verbs=[Verb.MIRROR])), verb=Verb.ROTATE)
         assert decision.message == (

@@ -193,6 +193,12 @@ class TestWhatIsRefusedBeforeAnythingIsRendered:
     def test_what_the_parser_gives_up_on(self, text: str, why: str) -> None:
         assert check_template("KEY", text) == f"spec.target.template.KEY: {why}."
 
+    def test_a_reason_that_quotes_the_template_is_cut_short(self) -> None:
+        problem = check_template("KEY", "{{ a | " + "x" * 9000 + " }}")
+        assert problem is not None
+        assert problem.endswith("xxx….")
+        assert len(problem) < 300
+
     @given(text=st.text("{}%#|()[].'\"*+-~ \nabif_0", max_size=60))
     def test_whatever_is_written_is_either_refused_in_a_sentence_or_ends_in_text(self, text: str) -> None:
         problem = check_template("KEY", text)
