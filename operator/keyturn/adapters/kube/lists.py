@@ -20,7 +20,7 @@ async def items(client: KubeClient, path: str) -> AsyncIterator[Json]:
     params = {"limit": str(PAGE)}
     while True:
         page = await client.request("GET", path, subject=f"the list {path}", params=params)
-        for item in page["items"]:
+        for item in page["items"] or ():
             yield item
         if not (more := page["metadata"].get("continue")):
             return

@@ -64,16 +64,31 @@ class KubeObjects:
             if error.kind is not FailureKind.MISSING:
                 raise
 
-    async def patch_status(self, kind: str, namespace: str | None, name: str, *, uid: str, patch: Json) -> Json:
-        """Merge-patch `patch` onto the status; CONFLICT if the object is another one by now. Answers the whole object."""
+    async def patch_status(
+        self, kind: str, namespace: str | None, name: str, *, uid: str, patch: Json, resource_version: str | None = None
+    ) -> Json:
+        """Merge-patch `patch` onto the status; CONFLICT if the object is another one by now. Answers the whole object.
+
+        The status subresource of a custom resource ignores metadata.uid in a patch, and holds to metadata.resourceVersion. Without one from
+        the caller, the present one is read first: a second request.
+        """
+        path, subject = _path(kind, namespace, name), f"the status of {kind} {f'{namespace}/' if namespace else ''}{name}"
+        version = resource_version or await self._version_of(path, subject, uid)
         return await self._client.request(
             "PATCH",
-            f"{_path(kind, namespace, name)}/status",
-            {"metadata": {"uid": uid}, "status": patch},
-            subject=f"the status of {kind} {f'{namespace}/' if namespace else ''}{name}",
+            f"{path}/status",
+            {"metadata": {"resourceVersion": version}, "status": patch},
+            subject=subject,
             content_type=MERGE_PATCH,
             params=_manager(STATUS_MANAGER),
         )
+
+    async def _version_of(self, path: str, subject: str, uid: str) -> str:
+        meta = (await self._client.request("GET", path, subject=subject, accept=METADATA_ONLY))["metadata"]
+        if meta["uid"] != uid:
+            raise OutsideError(FailureKind.CONFLICT, reason="Conflict", message=f"cannot patch {subject}: it is another object by now")
+        version: str = meta["resourceVersion"]
+        return version
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
         """A connection's static credentials. INVALID, naming the key, where one is missing or is no text."""

@@ -98,7 +98,7 @@ class _Scope:
         while True:
             page = await self._client.request("GET", self._path, subject=self._subject, params=params, accept=LIST_ACCEPT)
             self._heard()
-            for item in page["items"]:
+            for item in page["items"] or ():  # an empty list is null
                 seen.add(self._there(item))
             if not (more := page["metadata"].get("continue")):
                 break
