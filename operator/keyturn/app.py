@@ -62,8 +62,8 @@ def now() -> datetime:
 class Leader:
     """The operator proper: everything that only the leader does."""
 
-    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics) -> None:
-        self._settings, self._client = settings, client
+    def __init__(self, settings: Settings, client: KubeClient, for_kopf: KubeClient, metrics: Metrics) -> None:
+        self._settings, self._client, self._for_kopf = settings, client, for_kopf
         self.world = World()
         queue = Queue(time.monotonic)
         objects, workloads = KubeObjects(client), KubeWorkloads(client)
@@ -98,17 +98,17 @@ class Leader:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._aws.close)
             parts = [self._start(self.watch.run(), "watch of Secrets", stack), self._start(self.recorder.run(), "events", stack)]
-            await self._first_fill()
-            await self.watch.synced.wait()
-            self.filled = True
-            _log.info("caches are filled: %d RotatingSecrets", len(self.world.objects.keys(Kind.SECRET)))
+            await _first([self._start(self._ready(), "caches", stack), *parts])
             parts += [self._start(self.engine.run(), "engine", stack), self._start(self._resync(), "resync", stack)]
             operator = self._start(self._kopf(), "kopf", stack)
-            done, _ = await asyncio.wait({operator, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            if operator not in done:
-                raise RuntimeError(f"{', '.join(task.get_name() for task in done)} has ended")
+            if (ended := await _first([operator, *parts])) is not operator:
+                raise RuntimeError(f"{ended.get_name()} has ended")
+
+    async def _ready(self) -> None:
+        await self._first_fill()
+        await self.watch.synced.wait()
+        self.filled = True
+        _log.info("caches are filled: %d RotatingSecrets", len(self.world.objects.keys(Kind.SECRET)))
 
     @staticmethod
     def _start(work: Awaitable[object], name: str, stack: contextlib.AsyncExitStack) -> asyncio.Task[object]:
@@ -125,12 +125,12 @@ class Leader:
         return task
 
     def _kopf(self) -> Awaitable[None]:
-        """kopf shares our session, and with it the limit of connections; it ends by SIGTERM or SIGINT."""
+        """kopf ends by SIGTERM or SIGINT, and closes its session then: it has one of its own, that logs in as ours does."""
         registry = handlers.registry(self.engine, self._kinds)
 
         @kopf.on.login(registry=registry)
         async def login(**_: object) -> kopf.AiohttpSession:
-            return kopf.AiohttpSession(server=self._client.url, aiohttp_session=self._client.session)
+            return kopf.AiohttpSession(server=self._for_kopf.url, aiohttp_session=self._for_kopf.session)
 
         namespaces = self._settings.namespaces
         return kopf.operator(
@@ -187,13 +187,24 @@ class Leader:
                 _log.warning("the caches could not be compared with the API server: %s", error.message)
 
 
+async def _first(tasks: list[asyncio.Task[object]]) -> asyncio.Task[object]:
+    """The first task that ends; what it raised is raised here."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return done.pop()
+
+
 async def run(settings: Settings) -> int:
     """Run the operator until a signal comes; answers the exit code."""
     logs.setup(settings.log_level, as_json={"auto": None, "json": True, "text": False}[settings.log_format])
     metrics = Metrics(version=importlib.metadata.version("keyturn"))
     access = await load_access()
     limits = ClientLimits(connections=settings.connections)
-    async with KubeClient(access, limits=limits, on_request=metrics.kube_request) as client:
+    async with (
+        KubeClient(access, limits=limits, on_request=metrics.kube_request) as client,
+        KubeClient(access, limits=limits) as for_kopf,
+    ):
         seconds = settings.lease_seconds
         elector = Elector(
             client,
@@ -202,7 +213,7 @@ async def run(settings: Settings) -> int:
             identity=settings.identity,
             times=LeaseTimes(duration=seconds, renew=seconds * 2 / 3, retry=min(2.0, seconds / 7)),
         )
-        leader = Leader(settings, client, metrics)
+        leader = Leader(settings, client, for_kopf, metrics)
         lag = LoopLag(metrics.event_loop_lag)
         heard = recent(lambda: leader.watch.last_contact, time.monotonic, within=SILENCE * 2)
         async with HealthServer(

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
+import yaml
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
@@ -22,7 +23,9 @@ HOME_CONFIG = "~/.kube/config"
 
 Load = Callable[[Configuration], Awaitable[None]]
 
-_MALFORMED = (kube_config.ConfigException, OSError, TypeError, ValueError)  # what the official loader raises for bad files
+_MALFORMED = (kube_config.ConfigException, OSError, TypeError, ValueError, AttributeError, KeyError, yaml.YAMLError)
+"""What the official loader raises for bad files. Their messages may quote the file, and are not passed on."""
+
 _log = logging.getLogger(__name__)
 _load_kubeconfig = cast("Callable[..., Awaitable[object]]", kube_config.load_kube_config)
 _load_in_cluster = cast("Callable[..., None]", kube_config.load_incluster_config)

@@ -1,0 +1,68 @@
+"""One operator per test worker, on the worker's lab; each test is a tenant with a namespace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import rotator
+from tests.support.kube import Kube, condition, wait_until
+from tests.support.operator import Operator, running_operator
+from tests.support.shop import Shop
+
+from keyturn_lab.aws import Aws
+from keyturn_lab.controlplane import ControlPlane
+from keyturn_lab.node import Node
+
+CRDS = Path(__file__).parents[3] / "crds"
+CONNECTION = {
+    "apiVersion": "keyturn.dev/v1alpha1",
+    "kind": "ClusterAWSConnection",
+    "metadata": {"name": "default"},
+    "spec": {
+        "region": "eu-west-1",
+        "pollInterval": "10s",
+        "allow": [{"namespaces": {"all": True}, "secrets": ["{namespace}/**"], "verbs": ["Mirror", "Rotate"]}],
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    """The lab's AWS."""
+    with Aws(region="eu-west-1") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def function(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The ARN of a rotation function that needs no back end."""
+    return aws.register_function("rotator", rotator.build(tmp_path_factory.mktemp("rotator")), handler=rotator.HANDLER)
+
+
+@pytest.fixture(scope="session")
+def cluster(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane with our kinds and the default connection."""
+    kube = Kube(control_plane.client)
+    for path in sorted(CRDS.glob("*.yaml")):
+        for crd in kube.apply(path.read_text()):
+            name = crd["metadata"]["name"]
+            kube.wait_for("CustomResourceDefinition", name, lambda seen: condition(seen, "Established")["status"] == "True")
+    wait_until(lambda: kube.apply(CONNECTION), what="the default connection")
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: ControlPlane, aws: Aws) -> Iterator[Operator]:
+    """The operator, leading. A test that kills it starts it again."""
+    with running_operator(cluster, aws.environment) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(operator: Operator, node: Node, aws: Aws, function: str, control_plane: ControlPlane, namespace: str) -> Iterator[Shop]:
+    """A tenant. Afterwards every status that is left must satisfy kstatus and Flux."""
+    made = Shop(plane=control_plane, kube=Kube(control_plane.client, namespace), aws=aws, namespace=namespace, function=function)
+    yield made
+    assert made.complaints() == []

@@ -1,0 +1,108 @@
+"""The operator as a process of its own, the way a user runs it outside a cluster: `keyturn run` with a kubeconfig."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.kube import wait_until
+
+from keyturn_lab.controlplane import ControlPlane
+from keyturn_lab.ports import free_ports
+
+STOP_TIMEOUT = 20.0
+
+
+@dataclass(kw_only=True)
+class Operator:
+    """`keyturn run` as a child process. Started and killed as often as a test likes; its log is kept."""
+
+    kubeconfig: Path
+    log: Path
+    environment: Mapping[str, str]
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where /healthz, /readyz and /metrics are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it; it leads once the lease of a killed predecessor has run out."""
+        assert self.process is None
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "keyturn", "run"],
+                env={**os.environ, **self.environment, "KUBECONFIG": str(self.kubeconfig), "PYTHONSAFEPATH": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL: no clean-up of any kind."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(STOP_TIMEOUT)
+        self.process = None
+
+    def stop(self) -> int:
+        """SIGTERM; answers the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(STOP_TIMEOUT)
+        self.process = None
+        return code
+
+    def ready(self) -> bool:
+        """/readyz says so."""
+        import urllib.error
+        import urllib.request
+
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def text(self) -> str:
+        """Its log so far."""
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def running_operator(
+    plane: ControlPlane, aws_environment: Mapping[str, str], *, name: str = "keyturn", **settings: Any
+) -> Iterator[Operator]:
+    """An operator that leads and is ready; quick in all that only waits. `settings` are its KEYTURN_… variables, in lower case."""
+    (port,) = free_ports(1)
+    quick = {
+        "lease_seconds": 3,
+        "lease_name": name,
+        "margin_seconds": 1,
+        "stuck_grace_seconds": 1,
+        "log_level": "INFO",
+        "log_format": "text",
+    }
+    variables = {f"KEYTURN_{key.upper()}": str(value) for key, value in (quick | settings).items()}
+    operator = Operator(
+        kubeconfig=plane.kubeconfig,
+        log=plane.directory / f"operator-{name}-{port}.log",
+        environment={**aws_environment, **variables, "KEYTURN_LISTEN": f"127.0.0.1:{port}"},
+        port=port,
+    )
+    operator.start()
+    try:
+        wait_until(operator.ready, timeout=30, what=f"the operator's /readyz; its log is {operator.log}")
+        yield operator
+    finally:
+        if operator.process is not None:
+            operator.stop()

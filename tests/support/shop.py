@@ -1,0 +1,139 @@
+"""A tenant of the operator for one test: a namespace, its secrets in the lab's AWS, its RotatingSecrets and its workloads."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.kstatus import check_conditions
+from tests.support.kube import Kube, Object, condition
+
+from keyturn_lab.aws import Aws
+from keyturn_lab.controlplane import ControlPlane
+
+SLEEPER = "exec sleep 300"  # a pod that only stands there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """One namespace. AWS secrets are called `<namespace>/<name>`, as the default connection's rule wants it."""
+
+    plane: ControlPlane
+    kube: Kube
+    aws: Aws
+    namespace: str
+    function: str  # ARN of the rotation function
+
+    # AWS
+
+    def secret_id(self, name: str = "db") -> str:
+        """The name in AWS."""
+        return f"{self.namespace}/{name}"
+
+    def put(self, name: str = "db", *, rotation: bool = True, value: str | bytes | None = None, **fields: object) -> str:
+        """Create the AWS secret, with a random password unless `fields` or `value` say otherwise; answers its version's id."""
+        content = value if value is not None else json.dumps({"username": "app", "password": secrets.token_hex(12)} | fields)
+        form: dict[str, Any] = {"SecretBinary": content} if isinstance(content, bytes) else {"SecretString": content}
+        client = self.aws.client("secretsmanager")
+        version = client.create_secret(Name=self.secret_id(name), **form)["VersionId"]
+        if rotation:
+            client.rotate_secret(
+                SecretId=self.secret_id(name),
+                RotationLambdaARN=self.function,
+                RotationRules={"AutomaticallyAfterDays": 900},
+                RotateImmediately=False,
+            )
+        return version
+
+    def promote(self, name: str = "db", **fields: object) -> str:
+        """Somebody else's hand: a new AWSCURRENT with a new random password; answers its version's id."""
+        content = json.dumps({"username": "app", "password": secrets.token_hex(12)} | fields)
+        return self.aws.client("secretsmanager").put_secret_value(SecretId=self.secret_id(name), SecretString=content)["VersionId"]
+
+    def current(self, name: str = "db") -> str:
+        """The id of the version that is AWSCURRENT."""
+        stages = self.aws.client("secretsmanager").describe_secret(SecretId=self.secret_id(name))["VersionIdsToStages"]
+        return next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+
+    def value(self, name: str = "db") -> Any:
+        """The fields of AWSCURRENT."""
+        answer = self.aws.client("secretsmanager").get_secret_value(SecretId=self.secret_id(name), VersionStage="AWSCURRENT")
+        return json.loads(answer["SecretString"])
+
+    # objects
+
+    def rotating_secret(self, name: str = "db", *, secret: str | None = None, **spec: Any) -> Object:
+        """Apply a RotatingSecret; `spec` in the API's own words."""
+        body = {"secretId": self.secret_id(secret or name)} | spec
+        return self.kube.apply({"apiVersion": "keyturn.dev/v1alpha1", "kind": "RotatingSecret", "metadata": {"name": name}, "spec": body})[
+            0
+        ]
+
+    def run(self, name: str, *, of: str = "db", **spec: Any) -> Object:
+        """Create a RotationRun, as a person would."""
+        body = {"secretRef": {"name": of}} | spec
+        return self.kube.create({"apiVersion": "keyturn.dev/v1alpha1", "kind": "RotationRun", "metadata": {"name": name}, "spec": body})
+
+    def deployment(self, name: str = "web", *, secret: str = "db", replicas: int = 1, script: str = SLEEPER, **template: Any) -> Object:
+        """A Deployment whose pods read the Secret's keys as environment variables; `template` is merged into its pod spec."""
+        container = {"name": "main", "image": "sh", "args": [script], "envFrom": [{"secretRef": {"name": secret}}]}
+        pod = {"terminationGracePeriodSeconds": 1, "containers": [container]} | template
+        spec = {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+        }
+        return self.kube.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec})[0]
+
+    def data(self, name: str = "db") -> dict[str, str]:
+        """The Secret's data, decoded."""
+        raw = self.kube.get("Secret", name).get("data") or {}
+        return {key: base64.b64decode(text).decode() for key, text in raw.items()}
+
+    # waiting
+
+    def ready(self, name: str = "db", *, version: str | None = None, timeout: float = 30) -> Object:
+        """The RotatingSecret, once it is Ready (on that version)."""
+        return self.kube.wait_for(
+            "RotatingSecret",
+            name,
+            lambda seen: (
+                condition(seen, "Ready")["status"] == "True"
+                and seen["status"]["observedGeneration"] == seen["metadata"]["generation"]
+                and version in (None, seen["status"]["mirror"]["versionId"])
+            ),
+            timeout=timeout,
+        )
+
+    def stalled(self, reason: str, name: str = "db", *, timeout: float = 30) -> str:
+        """The message, once the RotatingSecret is Stalled for that reason."""
+        seen = self.kube.wait_for("RotatingSecret", name, lambda seen: condition(seen, "Stalled")["reason"] == reason, timeout=timeout)
+        return str(condition(seen, "Stalled")["message"])
+
+    def adopted(self, name: str = "db", *, version: str | None = None, timeout: float = 45) -> Object:
+        """The RotatingSecret, once every pod runs on what it mirrors."""
+        return self.kube.wait_for(
+            "RotatingSecret",
+            name,
+            lambda seen: condition(seen, "Adopted")["status"] == "True" and version in (None, seen["status"]["settled"]["versionId"]),
+            timeout=timeout,
+        )
+
+    def over(self, name: str, *, timeout: float = 60) -> Object:
+        """The RotationRun, once it is over."""
+        return self.kube.wait_for("RotationRun", name, lambda seen: seen["status"]["completionTime"], timeout=timeout)
+
+    def runs(self, of: str = "db") -> list[Object]:
+        """The runs of a RotatingSecret, oldest first."""
+        found = self.kube.list("RotationRun", fields=f"spec.secretRef.name={of}")
+        return sorted(found, key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]))
+
+    # the oracle
+
+    def complaints(self) -> list[str]:
+        """What kstatus and Flux would say against any status that is there now."""
+        objects = [*self.kube.list("RotatingSecret"), *self.kube.list("RotationRun")]
+        return [f"{item['metadata']['name']}: {text}" for item in objects if item.get("status") for text in check_conditions(item)]
