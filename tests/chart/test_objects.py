@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart.rendering import CHART, NAMESPACE, ROOT, container, differs_from_file, of_kind, one, render
+from pydantic.alias_generators import to_camel
+from tests.chart.rendering import CASES, CHART, NAMESPACE, ROOT, container, differs_from_file, of_kind, one, render, rendered
 
 from keyturn.api.target import SecretType
+from keyturn.settings import Settings
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + 64 * "a"
@@ -74,6 +76,32 @@ def test_environment_variables_are_text_and_there_once() -> None:
     env = container(render({"settings": {"leaseSeconds": 20, "maxRestarting": 100}}))["env"]
     assert all(isinstance(entry.get("value", ""), str) for entry in env)
     assert len({entry["name"] for entry in env}) == len(env)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_operator_understands_every_setting_that_the_chart_makes(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {entry["name"]: entry.get("value", "from-the-pod") for entry in container(rendered(case).objects)["env"]}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value.replace("$(POD_IP)", "10.1.2.3"))
+    understood = {f"KEYTURN_{field.upper()}" for field in Settings.model_fields}
+    assert {name for name in settings if name.startswith("KEYTURN_")} <= understood
+    assert Settings().listen.startswith("10.1.2.3:")
+
+
+def test_every_setting_reaches_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {"listen": "[::]:9090", "logLevel": "debug", "logFormat": "text", "marginSeconds": 0.5, "maxRestarting": 7, "leaseSeconds": 20}
+    for entry in container(render({"settings": chosen, "namespaces": ["shop", "pay"]}))["env"]:
+        monkeypatch.setenv(entry["name"], entry.get("value", "from-the-pod"))
+    read = Settings()
+    assert (read.host, read.port, read.log_level, read.log_format) == ("::", 9090, "DEBUG", "text")
+    assert (read.margin_seconds, read.max_restarting, read.lease_seconds) == (0.5, 7, 20)
+    assert (read.namespaces, read.lease_name, read.lease_namespace) == (("shop", "pay"), "keyturn", "from-the-pod")
+
+
+@pytest.mark.parametrize("field", ["margin_seconds", "max_restarting", "lease_seconds"])
+def test_defaults_of_the_chart_are_those_of_the_operator(field: str) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["settings"]
+    assert values[to_camel(field)] == Settings.model_fields[field].default
 
 
 def test_namespaces_reach_the_operator_and_become_roles_in_each() -> None:

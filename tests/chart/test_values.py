@@ -72,6 +72,8 @@ def test_a_value_without_a_comment_is_noticed() -> None:
         ({"namespaces": ["shop", "shop"]}, "/namespaces"),
         ({"namespaces": "shop"}, "/namespaces"),
         ({"settings": {"listen": "0.0.0.0"}}, "/settings/listen"),
+        ({"settings": {"listen": "0.0.0.0:80"}}, "/settings/listen"),
+        ({"settings": {"listen": "0.0.0.0:65536"}}, "/settings/listen"),
         ({"settings": {"logLevel": "loud"}}, "/settings/logLevel"),
         ({"settings": {"marginSeconds": -1}}, "/settings/marginSeconds"),
         ({"settings": {"leaseSeconds": 1}}, "/settings/leaseSeconds"),
