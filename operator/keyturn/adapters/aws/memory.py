@@ -7,8 +7,8 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.h
 The rule, for what a sweep says against what we hold:
 1. the same as we hold: nothing happens;
 2. asked before the DescribeSecret that we hold: void;
-3. within LAG of that DescribeSecret: believed only if it is news, that is, it differs from what the sweep before it said, and is not older
-   by LastChangedDate;
+3. within LAG of that DescribeSecret: believed if it is newer by LastChangedDate, not if it is older; where the dates do not tell, only
+   if it is news, that is, differs from what the sweep before it said;
 4. past LAG: believed, but the same answer only once, so that a sweep that keeps contradicting DescribeSecret is no endless alarm.
 What is believed is a suspicion: `fresh` is False, and whoever needs to be sure asks DescribeSecret. None means "not there, or no value".
 """
@@ -16,6 +16,7 @@ What is believed is a suspicion: `fresh` is False, and whoever needs to be sure 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from keyturn.domain.observed import SourceView
@@ -72,15 +73,15 @@ def _believable(memory: Memory, heard: SourceView | None, *, at: float) -> bool:
         return False
     if at - memory.described_at >= LAG:
         return True
-    is_news = memory.was_swept and not _same(heard, memory.swept)
-    return is_news and not _older(heard, memory.view)
+    theirs, ours = _changed(heard), _changed(memory.view)
+    if theirs is not None and ours is not None and theirs != ours:
+        return theirs > ours
+    return memory.was_swept and not _same(heard, memory.swept)
 
 
-def _older(heard: SourceView | None, held: SourceView | None) -> bool:
+def _changed(view: SourceView | None) -> datetime | None:
     """LastChangedDate moves with every change of labels, rotation or metadata, and only forward."""
-    if heard is None or held is None or heard.last_changed is None or held.last_changed is None:
-        return False
-    return heard.last_changed < held.last_changed
+    return view.last_changed if view else None
 
 
 def _same(one: SourceView | None, other: SourceView | None) -> bool:
