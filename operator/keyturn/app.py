@@ -25,7 +25,7 @@ from keyturn.adapters.kube.client import Limits as ClientLimits
 from keyturn.adapters.kube.events import KubeRecorder
 from keyturn.adapters.kube.lease import Elector, LeaseTimes
 from keyturn.adapters.kube.lists import items, paths, serves
-from keyturn.adapters.kube.objects import PLURALS, KubeObjects
+from keyturn.adapters.kube.objects import KubeObjects
 from keyturn.adapters.kube.secrets import KubeSecrets
 from keyturn.adapters.kube.watch import SecretWatch
 from keyturn.adapters.kube.workload_views import workload_view
@@ -126,7 +126,7 @@ class Leader:
 
     def _kopf(self) -> Awaitable[None]:
         """kopf ends by SIGTERM or SIGINT, and closes its session then: it has one of its own, that logs in as ours does."""
-        registry = handlers.registry(self.engine, self._kinds)
+        registry = handlers.registry(self.engine, workload_view, self._kinds)
 
         @kopf.on.login(registry=registry)
         async def login(**_: object) -> kopf.AiohttpSession:
@@ -163,7 +163,7 @@ class Leader:
         for kind in Kind:
             namespaces = () if kind is Kind.CLUSTER_CONNECTION else self._settings.namespaces
             before, seen = set(self.world.objects.keys(kind)), set()
-            for path in paths(f"/apis/{GROUP}/{VERSION}", PLURALS[kind.value], namespaces):
+            for path in paths(f"/apis/{GROUP}/{VERSION}", handlers.PLURALS[kind], namespaces):
                 async for raw in items(self._client, path):
                     seen.add(key_of(kind, raw))
                     self.engine.object_changed(kind, raw)

@@ -6,15 +6,13 @@ sit in kopf's queues and debug logs. Every kind is told to the engine through on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import kopf
 
-from keyturn.adapters.kube.objects import PLURALS
-from keyturn.adapters.kube.workload_views import workload_view
-from keyturn.api import GROUP, VERSION
-from keyturn.domain.observed import WorkloadKind
+from keyturn.api import GROUP, KINDS, VERSION
+from keyturn.domain.observed import WorkloadKind, WorkloadView
 from keyturn.engine.engine import Engine
 from keyturn.engine.keys import Kind
 
@@ -28,7 +26,11 @@ WORKLOADS: dict[WorkloadKind, tuple[str, str, str]] = {
 }
 
 
-def tell(engine: Engine, kind: Kind | WorkloadKind, type_: str | None, raw: dict[str, Any]) -> None:
+PLURALS = {Kind(kind.resource.kind): kind.resource.plural for kind in KINDS}
+Parse = Callable[[WorkloadKind, dict[str, Any]], WorkloadView]
+
+
+def tell(engine: Engine, parse: Parse, kind: Kind | WorkloadKind, type_: str | None, raw: dict[str, Any]) -> None:
     """One event, or one item of a list (type None)."""
     gone = type_ == "DELETED"
     if isinstance(kind, Kind):
@@ -36,23 +38,25 @@ def tell(engine: Engine, kind: Kind | WorkloadKind, type_: str | None, raw: dict
     elif gone:
         engine.workload_gone(raw["metadata"]["namespace"], kind, raw["metadata"]["name"])
     else:
-        engine.workload_changed(workload_view(kind, raw))
+        engine.workload_changed(parse(kind, raw))
 
 
-def registry(engine: Engine, workloads: Sequence[WorkloadKind]) -> kopf.OperatorRegistry:
+def registry(engine: Engine, parse: Parse, workloads: Sequence[WorkloadKind]) -> kopf.OperatorRegistry:
     """The handlers of every kind that is watched."""
     made = kopf.OperatorRegistry()
     for kind in Kind:
-        _watch(made, engine, kind, (GROUP, VERSION, PLURALS[kind.value]))
+        _watch(made, engine, parse, kind, (GROUP, VERSION, PLURALS[kind]))
     for workload in workloads:
-        _watch(made, engine, workload, WORKLOADS[workload])
+        _watch(made, engine, parse, workload, WORKLOADS[workload])
     return made
 
 
-def _watch(registry: kopf.OperatorRegistry, engine: Engine, kind: Kind | WorkloadKind, resource: tuple[str, str, str]) -> None:
+def _watch(
+    registry: kopf.OperatorRegistry, engine: Engine, parse: Parse, kind: Kind | WorkloadKind, resource: tuple[str, str, str]
+) -> None:
     @kopf.on.event(*resource, registry=registry, id=resource[2])
     async def on_event(event: kopf.RawEvent, **_: object) -> None:
-        tell(engine, kind, event["type"], dict(event["object"]))
+        tell(engine, parse, kind, event["type"], dict(event["object"]))
 
 
 def settings() -> kopf.OperatorSettings:
