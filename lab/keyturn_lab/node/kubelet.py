@@ -79,7 +79,7 @@ class Kubelet:
     async def stop(self) -> None:
         """End all processes; the pods stay in the API, as when a machine is switched off."""
         for pod in self.pods.values():
-            pod.end(SHUTDOWN_GRACE_SECONDS)
+            pod.abandon(SHUTDOWN_GRACE_SECONDS)
         if self.pods:
             await asyncio.wait([asyncio.create_task(pod.ended()) for pod in self.pods.values()], timeout=SHUTDOWN_GRACE_SECONDS + 2)
 
@@ -91,7 +91,6 @@ class Kubelet:
         elif item["metadata"].get("deletionTimestamp"):
             self._spawn_departure(self._forget(item))
         elif status.get("phase") not in ("Succeeded", "Failed"):
-            # podIPs merges by ip: with another address, every status patch of a pod from before our restart would be refused.
             address = status.get("podIP") or self._pool.take(pod.address for pod in self.pods.values())
             self.pods[uid] = Pod(item, address=address, host=self._host)
 

@@ -192,7 +192,7 @@ def choose(directory: Path, keep: tuple[str, ...]) -> Mode:
     source.mkdir(parents=True, exist_ok=True)
     mounts = [Mount(target=path, source=source, read_only=True) for path in ("/etc/keyturn-lab/trial", "/keyturn-lab-trial")]
     command = Command(argv=["true"], environment=dict(os.environ), cwd=directory)
-    for mode in (Mode.ROOT,) if os.geteuid() == 0 else (Mode.USER_NAMESPACE,):
+    for mode in (Mode.ROOT, Mode.USER_NAMESPACE) if os.geteuid() == 0 else (Mode.USER_NAMESPACE,):
         wrapped = Mounter(mode=mode, directory=directory, keep=keep).wrap(command, mounts, scratch=directory / "trial" / mode)
         try:
             done = subprocess.run(wrapped.argv, env=wrapped.environment, cwd=wrapped.cwd, capture_output=True, timeout=20, check=False)

@@ -63,13 +63,16 @@ class Pod:
             self.end(item["metadata"].get("deletionGracePeriodSeconds", DEFAULT_GRACE_SECONDS))
 
     def end(self, grace: float) -> None:
-        """SIGTERM now, SIGKILL after `grace` seconds; asked again, the shorter grace counts."""
+        """SIGTERM now, SIGKILL after `grace` seconds; asked again, the shorter grace counts. Then the object goes too."""
         if not self._ending.is_set():
-            self._ending.set()
-            self._reference_changed.set()
-            for container in self.containers:
-                container.ask_to_stop()
+            self._stop()
             self._spawn(self._finish())
+        asyncio.get_running_loop().call_later(grace, self.kill)
+
+    def abandon(self, grace: float) -> None:
+        """As `end`, but nobody is told: the node itself goes."""
+        self._reporter.cancel()
+        self._stop()
         asyncio.get_running_loop().call_later(grace, self.kill)
 
     def kill(self) -> None:
@@ -86,6 +89,12 @@ class Pod:
         for task in self._tasks:
             task.cancel()
         self._workspace.destroy()
+
+    def _stop(self) -> None:
+        self._ending.set()
+        self._reference_changed.set()
+        for container in self.containers:
+            container.ask_to_stop()
 
     def _container(self, spec: Json, field: str) -> Container:
         """After a restart of the node, a container that ran counts one restart more."""

@@ -9,6 +9,10 @@ from keyturn_lab.node.api import Json
 from keyturn_lab.node.container import Container
 
 
+REPLACE = {"$patch": "replace"}
+"""A strategic merge patch would add a new address to an old one, and two are refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """One pod, seen from its node."""
@@ -26,11 +30,12 @@ class Observed:
 
 def pod_status(seen: Observed, *, now: str) -> Json:
     """The whole status; a condition keeps the time of its last change."""
-    addresses = {"podIP": seen.address, "podIPs": [{"ip": seen.address}], "hostIP": seen.node_address}
     return {
         "phase": seen.phase,
-        **addresses,
-        "hostIPs": [{"ip": seen.node_address}],
+        "podIP": seen.address,
+        "podIPs": [REPLACE, {"ip": seen.address}],
+        "hostIP": seen.node_address,
+        "hostIPs": [REPLACE, {"ip": seen.node_address}],
         "startTime": seen.started,
         "observedGeneration": seen.pod["metadata"].get("generation", 1),
         "conditions": _conditions(seen, now),
