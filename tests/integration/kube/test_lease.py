@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -15,13 +16,15 @@ from keyturn.adapters.kube.lease import Elector, LeaseTimes
 TIMES = LeaseTimes(duration=3, renew=2, retry=0.2)
 
 
-@pytest.fixture
-def candidate(client: KubeClient, namespace: str) -> type[Elector]:
-    class Candidate(Elector):
-        def __init__(self, identity: str) -> None:
-            super().__init__(client, namespace=namespace, name="keyturn", identity=identity, times=TIMES)
+Candidates = Callable[[str], Elector]
 
-    return Candidate
+
+@pytest.fixture
+def candidate(client: KubeClient, namespace: str) -> Candidates:
+    def make(identity: str) -> Elector:
+        return Elector(client, namespace=namespace, name="keyturn", identity=identity, times=TIMES)
+
+    return make
 
 
 def lease(kube: Kube) -> Object:
@@ -29,7 +32,7 @@ def lease(kube: Kube) -> Object:
     return spec
 
 
-async def test_the_first_candidate_leads_and_writes_the_record_that_others_read(candidate: type[Elector], kube: Kube) -> None:
+async def test_the_first_candidate_leads_and_writes_the_record_that_others_read(candidate: Candidates, kube: Kube) -> None:
     first = candidate("a")
     assert not first.leading
     await first.acquire()
@@ -37,7 +40,7 @@ async def test_the_first_candidate_leads_and_writes_the_record_that_others_read(
     assert (lease(kube)["holderIdentity"], lease(kube)["leaseDurationSeconds"], lease(kube)["leaseTransitions"]) == ("a", 3, 0)
 
 
-async def test_a_released_lease_is_taken_at_once(candidate: type[Elector], kube: Kube) -> None:
+async def test_a_released_lease_is_taken_at_once(candidate: Candidates, kube: Kube) -> None:
     first, second = candidate("a"), candidate("b")
     await first.acquire()
     waiting = asyncio.create_task(second.acquire())
@@ -48,7 +51,7 @@ async def test_a_released_lease_is_taken_at_once(candidate: type[Elector], kube:
     assert (lease(kube)["holderIdentity"], lease(kube)["leaseTransitions"]) == ("b", 1)
 
 
-async def test_a_dead_leader_is_followed_after_its_lease_and_not_before(candidate: type[Elector]) -> None:
+async def test_a_dead_leader_is_followed_after_its_lease_and_not_before(candidate: Candidates) -> None:
     first, second = candidate("a"), candidate("b")
     await first.acquire()
     loop = asyncio.get_running_loop()
@@ -58,7 +61,7 @@ async def test_a_dead_leader_is_followed_after_its_lease_and_not_before(candidat
     assert loop.time() - started >= TIMES.duration
 
 
-async def test_while_the_leader_renews_nobody_follows(candidate: type[Elector]) -> None:
+async def test_while_the_leader_renews_nobody_follows(candidate: Candidates) -> None:
     first, second = candidate("a"), candidate("b")
     await first.acquire()
     holding = asyncio.create_task(first.hold())
@@ -71,7 +74,7 @@ async def test_while_the_leader_renews_nobody_follows(candidate: type[Elector]) 
         await holding
 
 
-async def test_a_leader_whose_lease_was_taken_stops_holding(candidate: type[Elector], kube: Kube) -> None:
+async def test_a_leader_whose_lease_was_taken_stops_holding(candidate: Candidates, kube: Kube) -> None:
     first = candidate("a")
     await first.acquire()
     kube.patch("Lease", "keyturn", {"spec": {"holderIdentity": "b"}})
@@ -80,7 +83,7 @@ async def test_a_leader_whose_lease_was_taken_stops_holding(candidate: type[Elec
     assert not first.leading
 
 
-async def test_a_foreign_edit_of_the_lease_costs_nobody_the_leadership(candidate: type[Elector], kube: Kube) -> None:
+async def test_a_foreign_edit_of_the_lease_costs_nobody_the_leadership(candidate: Candidates, kube: Kube) -> None:
     first = candidate("a")
     await first.acquire()
     holding = asyncio.create_task(first.hold())
@@ -95,7 +98,7 @@ async def test_a_foreign_edit_of_the_lease_costs_nobody_the_leadership(candidate
         await holding
 
 
-async def test_of_many_candidates_at_once_one_leads(candidate: type[Elector]) -> None:
+async def test_of_many_candidates_at_once_one_leads(candidate: Candidates) -> None:
     candidates = [candidate(str(number)) for number in range(8)]
     tasks = [asyncio.create_task(one.acquire()) for one in candidates]
     await eventually(lambda: any(one.leading for one in candidates), what="a leader")

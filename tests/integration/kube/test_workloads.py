@@ -101,7 +101,7 @@ async def test_a_ready_pod_is_ready_with_its_start_and_its_references(
     assert pod.problem is None
     assert pod.first_started is not None
     assert pod.first_started >= pod.created
-    assert [(use.secret, use.by) for use in pod.uses] == [("orders-db", {"env"})]
+    assert [(use.secret, sorted(use.by)) for use in pod.uses] == [("orders-db", ["env"])]
     assert view(kube).available == 1
 
 

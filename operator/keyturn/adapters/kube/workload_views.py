@@ -18,7 +18,6 @@ _TEMPLATES = {
     WorkloadKind.CRON_JOB: ("jobTemplate", "spec", "template"),
     WorkloadKind.POD: None,
 }
-_TERMINAL = frozenset({"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"})
 _COUNTS = {  # our field: the status field of the kinds that have replicas, and of DaemonSets
     "status_replicas": ("replicas", "currentNumberScheduled"),
     "updated": ("updatedReplicas", "updatedNumberScheduled"),
