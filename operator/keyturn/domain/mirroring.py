@@ -80,14 +80,14 @@ def _of_text(revealed: str, target: Target) -> dict[str, bytes]:
     mapped = _mapping(target, fields)
     _check_mapped(mapped, fields)
     data = {key: _utf8(text_of(fields[name])) for key, name in mapped.items()}
-    return data | _rendered(target, fields)
+    return data | _rendered(target, fields)  # a template may stand in for a field of its name that nobody mapped
 
 
 def _mapping(target: Target, names: Mapping[str, object] | list[str]) -> dict[str, str]:
-    """Data key to field. A template of the same name stands in for a field that nobody mapped."""
+    """Data key to field."""
     if target.keys is not None:
         return {mapping.to: mapping.from_ for mapping in target.keys}
-    return {name: name for name in names if name not in target.template}
+    return {name: name for name in names}
 
 
 def _check_mapped(mapped: Mapping[str, str], names: Mapping[str, object] | set[str]) -> None:
