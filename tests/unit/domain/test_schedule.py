@@ -173,6 +173,10 @@ class TestCron:
         assert found == Due(slot=utc("2026-01-09 03:00"), start=utc("2026-01-09 03:00"), cause=Cause.MISSED)
         assert due(at("0 3 * * *"), replace(past, last_schedule_time=found.slot), now=now).slot == utc("2026-01-10 03:00")
 
+    def test_the_last_missed_slot_may_be_this_very_moment(self) -> None:
+        past = history(last=utc("2026-01-01 03:05"), scheduled=utc("2026-01-01 03:00"))
+        assert due(at("0 3 * * *"), past, now=utc("2026-01-09 03:00")).slot == utc("2026-01-09 03:00")
+
     def test_a_slot_of_which_only_the_spread_is_to_come_is_not_missed(self) -> None:
         past = history(last=utc("2026-01-01 03:05"), scheduled=utc("2026-01-01 03:00"))
         shift = spread(UID, window=12 * HOUR)

@@ -233,6 +233,10 @@ class TestWhatIsRefusedWhileRendering:
                 "cannot be rendered: spec.target.template.KEY cannot apply b64decode: it is not the Base64 of UTF-8 text",
             ),
             (
+                "{{ 'YQ=!=' | b64decode }}",
+                "cannot be rendered: spec.target.template.KEY cannot apply b64decode: it is not the Base64 of UTF-8 text",
+            ),
+            (
                 "{{ secret | replace('', 'x') }}",
                 "cannot be rendered: spec.target.template.KEY cannot apply replace: there is nothing to look for",
             ),
