@@ -76,9 +76,11 @@ class AlternatingUsers:
             left = role_differences(session, pair)
             if pair.pending == pair.follower and session.run("SELECT session_user = current_user")[0][0]:
                 left.append(f"{pair.follower} does not act as {pair.holder}")
+            left += differences(session, pair)
             for database in databases(session, pair):
-                with session.elsewhere(database) as there:
-                    left += differences(there, pair)
+                if database != session.database:
+                    with session.elsewhere(database) as there:
+                        left += differences(there, pair)
             if left:
                 raise _unequal(pair, left, changes(session, pair), pending)
 

@@ -24,6 +24,11 @@ PORT = 5432
 DATABASE = "postgres"
 CONNECT_WITHIN = 5.0  # seconds, as AWS's functions
 LOCK_WITHIN = 3  # seconds; a lock that we wait for holds up the app's own statements behind us
+# Whoever owns the database can set defaults for our session: names are looked up nowhere but where the server's own things are.
+PREPARE = f"""
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.set_config('search_path', '', false),
+       pg_catalog.set_config('standard_conforming_strings', 'on', false), pg_catalog.set_config('lock_timeout', '{LOCK_WITHIN}s', false)
+"""
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword of the frontend/backend protocol
 REFUSED_CHANGES = frozenset({"42501", "0LP01", "2BP01"})  # insufficient privilege, invalid grant, dependent objects
 CA_BUNDLE = "KEYTURN_CA_BUNDLE"
@@ -47,7 +52,10 @@ class _Connection(Connection):  # type: ignore[misc]  # pg8000 has no type hints
 
 
 class Session:
-    """One login: `with Session(credential, deadline=...) as session`. Raises RotationError only."""
+    """One login: `with Session(credential, deadline=...) as session`. Raises RotationError only.
+
+    `version` is server_version_num, e.g. 180004.
+    """
 
     def __init__(self, credential: Credential, *, deadline: Deadline, database: str | None = None) -> None:
         self.user = credential.username
@@ -57,9 +65,7 @@ class Session:
         with self._explained():
             self._connection = self._connect()
         try:
-            self.run("SET standard_conforming_strings = on")
-            self.run("SET search_path = ''")
-            self.run(f"SET lock_timeout = '{LOCK_WITHIN}s'")
+            self.version = int(self.run(PREPARE)[0][0])
         except BaseException:
             self.close()
             raise
@@ -104,11 +110,6 @@ class Session:
     def elsewhere(self, database: str) -> "Session":
         """The same login in another database."""
         return Session(self._credential, deadline=self._deadline, database=database)
-
-    @property
-    def version(self) -> int:
-        """server_version_num, e.g. 180004."""
-        return int(self.run("SELECT pg_catalog.current_setting('server_version_num')")[0][0])
 
     def _connect(self) -> _Connection:
         credential = self._credential

@@ -51,7 +51,10 @@ def equalise_database(logins: Logins) -> list[str]:
     if logins.follower and owned_by_follower(anybody, pair):
         logins.follower.attempt(f"REASSIGN OWNED BY {identifier(pair.follower)} TO {identifier(pair.holder)}")
     for session in logins.all():
-        for statement in changes(session, pair):
+        statements = changes(session, pair)
+        if not statements:
+            break
+        for statement in statements:
             session.attempt(statement)
     return differences(anybody, pair)
 

@@ -1,0 +1,74 @@
+"""A TCP proxy that dies: it forwards so many requests of its clients, and then cuts every connection."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class MortalProxy:
+    """`with MortalProxy(host, port) as proxy`; what a client sends at once counts as one request."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.requests = 0
+        self.dies_before: int | None = None  # the number of the request; None: never
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._cut()
+
+    def revive(self, *, dies_before: int | None = None) -> None:
+        """Count from zero again."""
+        with self._lock:
+            self.requests, self.dies_before = 0, dies_before
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._target)
+            with self._lock:
+                self._open |= {client, server}
+            threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if counted and self._is_dead():
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            self._close(end)
+
+    def _is_dead(self) -> bool:
+        with self._lock:
+            if self.requests == self.dies_before:
+                return True
+            self.requests += 1
+            return False
+
+    def _cut(self) -> None:
+        for end in list(self._open):
+            self._close(end)
+
+    def _close(self, end: socket.socket) -> None:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+        with self._lock:
+            self._open.discard(end)

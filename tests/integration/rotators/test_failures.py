@@ -1,0 +1,113 @@
+"""What is said when the server cannot be reached, or refuses. The message names the place, and no value."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.integration.rotators.worlds import PASSWORD, Shop
+
+from keyturn_lab.ports import free_port
+from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.rotation import Step
+
+LIMIT = 1.0
+
+
+def failure_of_set(shop: Shop) -> RotationError:
+    token = shop.store.start("app")
+    shop.step(Step.CREATE, token)
+    with pytest.raises(RotationError) as failed:
+        shop.step(Step.SET, token, within=LIMIT)
+    assert PASSWORD not in str(failed.value)
+    assert failed.value.__cause__ is None, "the driver's own error may quote what it was given"
+    return failed.value
+
+
+@contextmanager
+def silent_listener() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_where_nobody_listens_is_a_network_failure(shop: Shop) -> None:
+    port = free_port()
+    shop.set_value("app", port=port)
+    error = failure_of_set(shop)
+    assert error.kind is Kind.NETWORK
+    assert f"host {shop.pg.host}:{port}" in str(error)
+    assert "security groups" in error.check
+
+
+def test_a_server_that_never_answers_fails_within_the_steps_limit(shop: Shop) -> None:
+    with silent_listener() as port:
+        shop.set_value("app", port=port)
+        started = time.monotonic()
+        error = failure_of_set(shop)
+    assert time.monotonic() - started < LIMIT + 1
+    assert error.kind is Kind.NETWORK
+
+
+def test_a_statement_that_waits_for_a_lock_fails_within_the_steps_limit(shop: Shop) -> None:
+    shop.rotate()
+    with shop.connection() as blocker:
+        blocker.run("SELECT pg_advisory_lock(hashtextextended(:name, 0))", name=f"keyturn/{shop.app}")
+        started = time.monotonic()
+        error = failure_of_set(shop)
+    assert time.monotonic() - started < LIMIT + 1
+    assert error.kind is Kind.NETWORK
+
+
+def test_a_host_that_has_no_address_is_a_network_failure(shop: Shop) -> None:
+    shop.set_value("app", host="no-such-host.invalid")
+    shop.set_value("superuser", host="no-such-host.invalid")
+    assert failure_of_set(shop).kind is Kind.NETWORK
+
+
+def test_a_server_without_tls_is_a_tls_failure_unless_the_secret_says_ssl_false(shop: Shop) -> None:
+    shop.set_value("app", ssl=None)
+    error = failure_of_set(shop)
+    assert error.kind is Kind.TLS
+    assert '"ssl": false' in error.check
+
+
+def test_a_database_that_is_not_there_is_told_as_such(shop: Shop) -> None:
+    shop.set_value("app", dbname="nowhere")
+    error = failure_of_set(shop)
+    assert error.kind is Kind.POLICY
+    assert "dbname" in error.check
+
+
+def test_a_user_at_its_connection_limit_is_told_as_such(shop: Shop) -> None:
+    shop.own(f"ALTER ROLE {shop.app} CONNECTION LIMIT 1")
+    with shop.connection():
+        error = failure_of_set(shop)
+    assert error.kind is Kind.SERVER
+    assert "connection limits" in error.check
+
+
+def test_a_server_that_asks_for_the_password_in_the_clear_gets_none_without_tls(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        shop.set_value("app", port=listener.getsockname()[1])
+        sent = _ask_in_the_clear(listener)
+        error = failure_of_set(shop)
+        assert error.kind is Kind.POLICY
+        assert PASSWORD.encode() not in b"".join(sent)
+
+
+def _ask_in_the_clear(listener: socket.socket) -> list[bytes]:
+    sent: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            sent.append(connection.recv(4096))
+            connection.sendall(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
+            sent.append(connection.recv(4096))
+
+    threading.Thread(target=serve, daemon=True).start()
+    return sent
