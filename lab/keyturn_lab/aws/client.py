@@ -93,7 +93,8 @@ class FaultSwitches:
 
         `throttle`, `error`, `latency`, `hang`, `deny`: with action=, secret=, caller=, calls=, probability=, seconds=, code=, message=,
         status=.
-        `stale-list`: ListSecrets answers what was true when it was set. `kms-disabled`: with secret=.
+        `stale-list`: ListSecrets answers what was true when it was set. `stale-read`: GetSecretValue and BatchGetSecretValue still see the
+        labels of then; with secret=, calls=, probability=. `kms-disabled`: with secret=.
         `lambda-fail`, `lambda-hang`: with action= (the function's name), step=, after=, calls=.
         """
         return str(self._wire("set-fault", kind=kind, **options)["id"])

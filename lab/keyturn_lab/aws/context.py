@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from . import labels as rules
 from .clock import Clock
-from .errors import AwsError, access_denied, invalid_parameter, invalid_request, not_found
+from .errors import AwsError, access_denied, invalid_parameter, invalid_request, not_authorized, not_found
+from .faults import Faults
 from .settings import Settings
 from .store import Secret, Store
 
@@ -25,6 +26,7 @@ class Caller:
 
     account: str
     arn: str
+    access_key_id: str = ""
     function_arn: str | None = None
 
 
@@ -99,6 +101,7 @@ class Lab:
     keys: Keys
     store: Store = field(default_factory=Store)
     clock: Clock = field(default_factory=Clock)
+    faults: Faults = field(default_factory=Faults)
     settings: Settings = field(default_factory=Settings)
     lock: threading.RLock = field(default_factory=threading.RLock)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -109,6 +112,8 @@ class Lab:
         secret = self.store.find(call.required("SecretId"), account=call.caller.account, region=call.region)
         if secret is None:
             raise not_found()
+        if secret.account != call.caller.account and not secret.policy:
+            raise not_authorized(call.caller.arn, f"secretsmanager:{call.action}", secret.arn, kind="resource")
         if alive and secret.deleted:
             raise invalid_request(MARKED)
         return secret
@@ -121,6 +126,18 @@ class Lab:
         for label, version_id in rules.newly_attached(before, labels):
             if label not in (rules.PENDING, rules.PREVIOUS):
                 self.bus.label_updated(secret, label, version_id, now)
+
+    def refuse_denied(self, call: Call, secret_id: str) -> None:
+        """A denial of one action on one secret, where the action is part of another call."""
+        secret = self.store.find(secret_id, account=call.caller.account, region=call.region)
+        names = [secret_id, *([secret.name, secret.arn] if secret else [])]
+        caller = call.caller
+        if self.faults.for_part(call.action, names=names, caller=caller.access_key_id, by_lambda=caller.function_arn is not None):
+            raise not_authorized(caller.arn, f"secretsmanager:{call.action}", secret.arn if secret else secret_id)
+
+    def labels_of(self, secret: Secret) -> Mapping[str, str]:
+        """The labels as a read of a value sees them: those of before, while a switch says so."""
+        return self.faults.stale_labels(secret.arn, [secret.name, secret.arn]) or secret.labels
 
     def check_key(self, secret: Secret) -> None:
         """Nothing can be decrypted with a key that is disabled or gone."""

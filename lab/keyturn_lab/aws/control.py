@@ -14,7 +14,7 @@ from typing import Any
 from . import seams
 from .context import Json, Lab
 from .executor import Executor
-from .faults import Fault, Faults
+from .faults import Fault
 from .reads import remember_list
 from .rotation import reschedule, run_due
 from .settings import Settings
@@ -25,8 +25,8 @@ Verb = Callable[[Json], Any]
 class Control:
     """The verbs, and the log of calls."""
 
-    def __init__(self, *, lab: Lab, executor: Executor, faults: Faults) -> None:
-        self._lab, self._executor, self._faults = lab, executor, faults
+    def __init__(self, *, lab: Lab, executor: Executor) -> None:
+        self._lab, self._executor, self._faults = lab, executor, lab.faults
         self._counting = threading.Lock()
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lambda_calls: Counter[str] = Counter()
@@ -108,6 +108,9 @@ class Control:
         if fault.kind == "stale-list":
             with self._lab.lock:
                 self._lab.stale_list = remember_list(self._lab)
+        if fault.kind == "stale-read":
+            with self._lab.lock:
+                fault.then = {secret.arn: dict(secret.labels) for secret in self._lab.store}
         return {"id": self._faults.set(fault)}
 
     def _clear_faults(self, params: Json) -> Json:

@@ -39,3 +39,9 @@ def exists(message: str) -> AwsError:
 def access_denied(message: str) -> AwsError:
     """IAM, KMS or a Lambda's resource policy says no."""
     return AwsError("AccessDeniedException", message)
+
+
+def not_authorized(user: str, action: str, resource: str, kind: str = "identity") -> AwsError:
+    """IAM's refusal; `action` with its service, `kind` of the policy that would have to allow it: identity or resource."""
+    reason = f"because no {kind}-based policy allows the {action} action"
+    return access_denied(f"User: {user} is not authorized to perform: {action} on resource: {resource} {reason}")

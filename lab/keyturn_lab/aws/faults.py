@@ -8,11 +8,13 @@ import fnmatch
 import itertools
 import random
 import threading
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-FaultKind = Literal["throttle", "error", "latency", "hang", "deny", "stale-list", "kms-disabled", "lambda-fail", "lambda-hang"]
+FaultKind = Literal[
+    "throttle", "error", "latency", "hang", "deny", "stale-list", "stale-read", "kms-disabled", "lambda-fail", "lambda-hang"
+]
 CALL_KINDS = frozenset({"throttle", "error", "latency", "hang", "deny"})
 
 
@@ -42,6 +44,8 @@ class Fault:
     status: int = 500
     lambdas: bool = False
     """Whether calls that the lab's own Lambda functions make are met too."""
+    then: dict[str, dict[str, str]] = field(default_factory=dict)
+    """stale-read: the labels by ARN when it was set; the lab fills it in."""
 
 
 class Faults:
@@ -72,6 +76,11 @@ class Faults:
         with self._lock:
             return [asdict(fault) for fault in self._on.values()]
 
+    @property
+    def any_on(self) -> bool:
+        """Whether any switch is on."""
+        return bool(self._on)
+
     def any_of(self, kind: FaultKind) -> bool:
         """Whether a switch of this kind is on."""
         with self._lock:
@@ -79,14 +88,26 @@ class Faults:
 
     def for_call(self, action: str, *, names: Iterable[str], caller: str, by_lambda: bool) -> list[Fault]:
         """What befalls a call that names a secret by any of `names`."""
+        return self._of_kinds(CALL_KINDS, action, names=list(names), caller=caller, by_lambda=by_lambda)
+
+    def for_part(self, action: str, *, names: Iterable[str], caller: str, by_lambda: bool) -> bool:
+        """Whether an action that another call includes is denied: BatchGetSecretValue needs GetSecretValue for each secret."""
+        return bool(self._of_kinds(frozenset({"deny"}), action, names=list(names), caller=caller, by_lambda=by_lambda))
+
+    def stale_labels(self, arn: str, names: Iterable[str]) -> dict[str, str] | None:
+        """The labels that a read of this secret still sees."""
         known = list(names)
+        met = self._take(lambda fault: fault.kind == "stale-read" and arn in fault.then and _names(fault.secret, known))
+        return met[0].then[arn] if met else None
+
+    def _of_kinds(self, kinds: frozenset[str], action: str, *, names: list[str], caller: str, by_lambda: bool) -> list[Fault]:
         return self._take(
             lambda fault: (
-                fault.kind in CALL_KINDS
+                fault.kind in kinds
                 and (fault.lambdas or not by_lambda)
                 and fnmatch.fnmatchcase(action, fault.action)
                 and fnmatch.fnmatchcase(caller, fault.caller)
-                and _names(fault.secret, known)
+                and _names(fault.secret, names)
             )
         )
 
@@ -110,7 +131,7 @@ class Faults:
         with self._lock:
             self._cleared.wait_for(lambda: fault.fault_id not in self._on, timeout=fault.seconds or None)
 
-    def _take(self, meets: Any) -> list[Fault]:
+    def _take(self, meets: Callable[[Fault], bool]) -> list[Fault]:
         with self._lock:
             met = [fault for fault in self._on.values() if meets(fault) and fault.calls != 0 and random.random() < fault.probability]
             for fault in met:

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, unquote
 from . import seams, secretsmanager
 from .context import Call, Caller, Json, Lab
 from .control import Control
-from .errors import AwsError, access_denied
+from .errors import AwsError, not_authorized
 from .executor import Executor, failure_payload
-from .faults import Fault, Faults
+from .faults import Fault
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ class Response:
 class Front:
     """The application."""
 
-    def __init__(self, *, lab: Lab, executor: Executor, faults: Faults, control: Control, moto: seams.WsgiApp) -> None:
-        self._lab, self._executor, self._faults, self._control, self._moto = lab, executor, faults, control, moto
+    def __init__(self, *, lab: Lab, executor: Executor, control: Control, moto: seams.WsgiApp) -> None:
+        self._lab, self._executor, self._faults, self._control, self._moto = lab, executor, lab.faults, control, moto
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -95,11 +95,13 @@ class Front:
         if not request.access_key_id:
             raise AwsError("MissingAuthenticationTokenException", "Request is missing Authentication Token")
         account, arn = seams.identity(request.access_key_id, request.region)
-        caller = Caller(account=account, arn=arn, function_arn=function_arn)
+        caller = Caller(account=account, arn=arn, access_key_id=request.access_key_id, function_arn=function_arn)
         call = Call(action=request.action, params=params, region=request.region, caller=caller)
         return Response(body=json.dumps(secretsmanager.answer(self._lab, call)).encode())
 
     def _befall(self, request: Request, params: Json, *, by_lambda: bool) -> None:
+        if not self._faults.any_on:
+            return
         names = self._names(request, params)
         for fault in self._faults.for_call(request.label, names=names, caller=request.access_key_id, by_lambda=by_lambda):
             self._apply(fault, request, params)
@@ -116,17 +118,13 @@ class Front:
             case "error":
                 raise AwsError(fault.code, fault.message, status=fault.status)
             case "deny":
-                raise access_denied(self._denial(request, params))
+                raise self._denial(request, params)
 
-    def _denial(self, request: Request, params: Json) -> str:
+    def _denial(self, request: Request, params: Json) -> AwsError:
         _, arn = seams.identity(request.access_key_id, request.region)
         names = self._names(request, params)
         resource = next((name for name in names if name.startswith("arn:")), names[0] if names else "*")
-        action = f"{request.service}:{request.action}"
-        return (
-            f"User: {arn} is not authorized to perform: {action} on resource: {resource} "
-            f"because no identity-based policy allows the {action} action"
-        )
+        return not_authorized(arn, f"{request.service}:{request.action}", resource)
 
     def _names(self, request: Request, params: Json) -> list[str]:
         """Every name that the secret of the call goes by."""

@@ -23,26 +23,27 @@ SORT_KEYS = {
 def get_secret_value(lab: Lab, call: Call) -> Json:
     """One version's value; AWSCURRENT's if the call names none."""
     secret = lab.secret(call)
-    version = _wanted(secret, call.text("VersionId"), call.text("VersionStage"))
-    return _value(lab, secret, version)
+    labels = lab.labels_of(secret)
+    version = _wanted(secret, labels, call.text("VersionId"), call.text("VersionStage"))
+    return _value(lab, secret, labels, version)
 
 
-def _wanted(secret: Secret, version_id: str | None, stage: str | None) -> Version:
+def _wanted(secret: Secret, labels: rules.Labels, version_id: str | None, stage: str | None) -> Version:
     if version_id is None:
         stage = stage or rules.CURRENT
-        found = secret.versions.get(secret.labels.get(stage, ""))
+        found = secret.versions.get(labels.get(stage, ""))
         missing = f"staging label: {stage}"
     else:
         found = secret.versions.get(version_id)
         missing = f"VersionId: {version_id}"
-        if found and stage and secret.labels.get(stage) != version_id:
+        if found and stage and labels.get(stage) != version_id:
             raise invalid_request("You provided a VersionStage that is not associated to the provided VersionId.")
     if found is None or not found.has_value:
         raise not_found(f"Secrets Manager can't find the specified secret value for {missing}")
     return found
 
 
-def _value(lab: Lab, secret: Secret, version: Version) -> Json:
+def _value(lab: Lab, secret: Secret, labels: rules.Labels, version: Version) -> Json:
     lab.check_key(secret)
     secret.accessed = version.accessed = lab.clock.now()
     answer: Json = {
@@ -51,7 +52,7 @@ def _value(lab: Lab, secret: Secret, version: Version) -> Json:
         "VersionId": version.version_id,
         "CreatedDate": stamp(version.created),
     }
-    if stages := rules.stages_of(secret.labels, version.version_id):
+    if stages := rules.stages_of(labels, version.version_id):
         answer["VersionStages"] = stages
     if version.string is not None:
         return answer | {"SecretString": version.string}
@@ -82,6 +83,7 @@ def _read_each(lab: Lab, call: Call, ids: Sequence[str]) -> Json:
     for secret_id in ids:
         one = Call(action="GetSecretValue", params={"SecretId": secret_id}, region=call.region, caller=call.caller)
         try:
+            lab.refuse_denied(one, secret_id)
             values.append(get_secret_value(lab, one))
         except AwsError as error:
             errors.append({"SecretId": secret_id, "ErrorCode": error.code, "Message": error.message})

@@ -137,7 +137,7 @@ def key_state(kms_key_id: str, *, account: str, region: str) -> str | None:
     return str(key.key_state) if key else None
 
 
-def deliver(event: dict[str, Any], *, account: str, region: str) -> None:
+def deliver(event: Any, *, account: str, region: str) -> None:
     """One event on the default bus to the queues of every enabled rule that matches.
 
     Moto's own delivery leaves out the account; only a target with an input transformer is left to it. A queue that is gone loses its

@@ -61,7 +61,7 @@ class Running:
 
     def serve(self) -> None:
         """Answer calls and keep AWS's schedules, on threads of their own."""
-        threading.Thread(target=self.server.serve_forever, name="aws", daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), name="aws", daemon=True).start()
         threading.Thread(target=self._tick, name="schedules", daemon=True).start()
 
     def _tick(self) -> None:
@@ -88,9 +88,9 @@ def start(*, directory: Path, settings: Settings, port: int = 0) -> Running:
         now=clock.now,
         concurrency=settings.lambda_concurrency,
     )
-    lab = Lab(functions=executor, bus=EventBus(seams.deliver), keys=LabKeys(faults), clock=clock, settings=settings)
-    control = Control(lab=lab, executor=executor, faults=faults)
-    server.app = Front(lab=lab, executor=executor, faults=faults, control=control, moto=moto)
+    lab = Lab(functions=executor, bus=EventBus(seams.deliver), keys=LabKeys(faults), clock=clock, faults=faults, settings=settings)
+    control = Control(lab=lab, executor=executor)
+    server.app = Front(lab=lab, executor=executor, control=control, moto=moto)
     return Running(lab=lab, executor=executor, server=server)
 
 

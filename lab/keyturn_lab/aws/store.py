@@ -137,15 +137,13 @@ class Store:
         self._by_arn.clear()
 
     def find(self, secret_id: str, *, account: str, region: str) -> Secret | None:
-        """One secret by any of its identifiers."""
+        """One secret by any of its identifiers; an ARN may be another account's, but not another Region's."""
         if not secret_id.startswith("arn:"):
             return self._named.get((account, region, secret_id))
-        if secret_id in self._by_arn:
-            return self._by_arn[secret_id]
         _, _, service, arn_region, arn_account, kind, *name = [*secret_id.split(":", 6), "", "", "", "", ""]
-        if (service, kind) != ("secretsmanager", "secret"):
+        if (service, kind, arn_region) != ("secretsmanager", "secret", region):
             return None
-        return self._named.get((arn_account, arn_region, name[0]))
+        return self._by_arn.get(secret_id) or self._named.get((arn_account, arn_region, name[0]))
 
     def within(self, *, account: str, region: str) -> list[Secret]:
         """Those of one account in one Region, in the order of their making."""

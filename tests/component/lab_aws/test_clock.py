@@ -31,12 +31,8 @@ def describe(aws: Aws, name: str) -> Any:
 def scheduled(aws: Aws, name: str, function: str, **rules: Any) -> str:
     """A secret that has been rotated once and has a schedule; its current version."""
     make(aws, name)
-    version = aws.client("secretsmanager").rotate_secret(
-        SecretId=name,
-        RotationLambdaARN=function,
-        RotationRules=rules,
-        ClientRequestToken=token(),  # type: ignore[arg-type]
-    )["VersionId"]
+    options: Any = {"RotationLambdaARN": function, "RotationRules": rules, "ClientRequestToken": token()}
+    version = aws.client("secretsmanager").rotate_secret(SecretId=name, **options)["VersionId"]
     eventually(lambda: "LastRotatedDate" in describe(aws, name))
     return version
 

@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -37,8 +38,6 @@ def test_a_share_of_calls_is_throttled(aws: Aws, name: str) -> None:
 
 def test_botocore_retries_throttling_by_itself(aws: Aws, name: str) -> None:
     """The lab's error is the one that clients know."""
-    import boto3
-
     make(aws, name)
     keys: Any = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
     patient = boto3.client(
@@ -96,8 +95,6 @@ def test_calls_take_their_time(aws: Aws, name: str) -> None:
 
 
 def test_a_call_that_hangs_meets_the_time_out_of_the_client(aws: Aws, name: str) -> None:
-    import boto3
-
     make(aws, name)
     keys: Any = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
     hasty = boto3.client(
@@ -145,6 +142,31 @@ def test_a_list_is_out_of_date_while_the_switch_is_on(aws: Aws, name: str) -> No
         assert listed() == {name: {first: ["AWSCURRENT"]}}
         assert second in stages(aws, name)
     assert set(listed()) == {name, f"{name}/new"}
+
+
+def test_reads_of_a_value_can_lag_behind_a_promotion(aws: Aws, name: str) -> None:
+    """All operations are eventually consistent (reference page, section 1); DescribeSecret is fresh here."""
+    first = make(aws, name)
+    secrets = aws.client("secretsmanager")
+    aws.faults.set("stale-read", secret=name, calls=2)
+    second = put(aws, name, "second")
+    assert stages(aws, name)[second] == ["AWSCURRENT"]
+    stale = secrets.get_secret_value(SecretId=name)
+    assert (stale["VersionId"], stale["VersionStages"]) == (first, ["AWSCURRENT"])
+    assert secrets.batch_get_secret_value(SecretIdList=[name])["SecretValues"][0]["VersionId"] == first
+    assert secrets.get_secret_value(SecretId=name)["VersionId"] == second
+
+
+def test_a_denial_of_one_secret_is_an_entry_in_the_errors_of_a_batch(aws: Aws, name: str) -> None:
+    """BatchGetSecretValue needs GetSecretValue for each secret (reference page 1.8)."""
+    make(aws, name)
+    make(aws, f"{name}/denied")
+    with aws.faults.on("deny", action="GetSecretValue", secret=f"{name}/denied"):
+        batch = aws.client("secretsmanager").batch_get_secret_value(SecretIdList=[name, f"{name}/denied"])
+    assert [entry["Name"] for entry in batch["SecretValues"]] == [name]
+    (error,) = batch["Errors"]
+    assert error["ErrorCode"] == "AccessDeniedException"
+    assert "is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager" in error["Message"]
 
 
 def test_the_key_of_one_secret_can_be_switched_off(aws: Aws, name: str) -> None:

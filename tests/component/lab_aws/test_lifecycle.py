@@ -5,6 +5,7 @@ import urllib.request
 import uuid
 from datetime import timedelta
 
+import boto3
 import pytest
 
 from keyturn_lab.aws import Aws
@@ -24,6 +25,28 @@ def test_a_secret_of_another_region_is_not_found_here(aws: Aws, name: str) -> No
     elsewhere = Aws.attach(aws.url, region="us-east-1")
     with refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret."):
         elsewhere.client("secretsmanager").describe_secret(SecretId=name)
+
+
+def test_another_account_needs_a_resource_policy(aws: Aws, name: str) -> None:
+    """https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html"""
+    make(aws, name)
+    own = aws.client("secretsmanager")
+    arn = own.describe_secret(SecretId=name)["ARN"]
+    role = aws.client("sts").assume_role(RoleArn="arn:aws:iam::210987654321:role/reader", RoleSessionName="session")["Credentials"]
+    stranger = boto3.client(
+        "secretsmanager",
+        endpoint_url=aws.url,
+        region_name=aws.region,
+        aws_access_key_id=role["AccessKeyId"],
+        aws_secret_access_key=role["SecretAccessKey"],
+        aws_session_token=role["SessionToken"],
+    )
+    with refused("ResourceNotFoundException"):
+        stranger.get_secret_value(SecretId=name)
+    with refused("AccessDeniedException", "because no resource-based policy allows the secretsmanager:GetSecretValue action"):
+        stranger.get_secret_value(SecretId=arn)
+    own.put_resource_policy(SecretId=name, ResourcePolicy='{"Version": "2012-10-17", "Statement": []}')
+    assert stranger.get_secret_value(SecretId=arn)["Name"] == name
 
 
 def test_what_was_never_set_is_absent_from_the_description(aws: Aws, name: str) -> None:
@@ -236,7 +259,7 @@ def test_old_versions_are_pruned_above_a_hundred_but_never_within_a_day(aws: Aws
 def _versions(aws: Aws, name: str) -> list[str]:
     secrets, found, more = aws.client("secretsmanager"), list[str](), dict[str, str]()
     while True:
-        page = secrets.list_secret_version_ids(SecretId=name, IncludeDeprecated=True, MaxResults=100, **more)  # type: ignore[arg-type]
+        page = secrets.list_secret_version_ids(SecretId=name, IncludeDeprecated=True, MaxResults=100, **more)
         found += [version["VersionId"] for version in page["Versions"]]
         if "NextToken" not in page:
             return found

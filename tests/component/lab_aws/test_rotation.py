@@ -102,7 +102,7 @@ def test_a_permission_for_another_secret_does_not_serve(aws: Aws, tmp_path: Path
     function_name = f"narrow-{token()}"
     function = install_rotator(aws, tmp_path, function_name, trusted=False)
     arn = aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"]
-    permit = {"FunctionName": function_name, "Action": "lambda:InvokeFunction", "Principal": "secretsmanager.amazonaws.com"}
+    permit: Any = {"FunctionName": function_name, "Action": "lambda:InvokeFunction", "Principal": "secretsmanager.amazonaws.com"}
     aws.client("lambda").add_permission(StatementId="other", SourceArn=arn.replace("test/", "prod/"), **permit)
     with refused("AccessDeniedException"):
         aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=function)

@@ -16,8 +16,8 @@ def schedule(**rules: Any) -> Schedule:
     return parsed
 
 
-def window(expression: str, *, since: datetime = NOON, now: datetime = NOON, **rules: str) -> tuple[str, str]:
-    found = schedule(ScheduleExpression=expression, **rules).next_window(since=since, now=now)
+def window(expression: str, *, since: datetime = NOON, now: datetime = NOON, duration: str | None = None) -> tuple[str, str]:
+    found = schedule(ScheduleExpression=expression, Duration=duration).next_window(since=since, now=now)
     return found.start.strftime("%m-%d %H:%M"), found.latest.strftime("%m-%d %H:%M:%S")
 
 
@@ -91,25 +91,25 @@ def test_rules_without_a_schedule_mean_on_demand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "rules", "expected"),
+    ("expression", "duration", "expected"),
     [
-        ("rate(10 days)", {}, ("12-01 00:00", "12-01 23:59:59")),
-        ("rate(10 days)", {"Duration": "3h"}, ("12-01 00:00", "12-01 02:59:59")),
-        ("rate(4 hours)", {}, ("11-21 16:00", "11-21 16:59:59")),
-        ("cron(0 10 * * ? *)", {}, ("11-22 10:00", "11-22 23:59:59")),
-        ("cron(0 10 * * ? *)", {"Duration": "2h"}, ("11-22 10:00", "11-22 11:59:59")),
-        ("cron(0 /8 * * ? *)", {}, ("11-21 16:00", "11-21 16:59:59")),
-        ("cron(0 2/10 * * ? *)", {}, ("11-21 22:00", "11-21 22:59:59")),
-        ("cron(0 18 ? * SUN *)", {}, ("11-22 18:00", "11-22 23:59:59")),
-        ("cron(0 17 L * ? *)", {}, ("11-30 17:00", "11-30 23:59:59")),
-        ("cron(0 3 ? * TUE#3 *)", {}, ("12-15 03:00", "12-15 23:59:59")),
-        ("cron(0 3 ? * SUNL *)", {}, ("11-29 03:00", "11-29 23:59:59")),
-        ("cron(0 3 ? * L *)", {}, ("11-28 03:00", "11-28 23:59:59")),
-        ("cron(0 1 ? 1/3 SUN#1 *)", {}, ("01-03 01:00", "01-03 23:59:59")),
+        ("rate(10 days)", None, ("12-01 00:00", "12-01 23:59:59")),
+        ("rate(10 days)", "3h", ("12-01 00:00", "12-01 02:59:59")),
+        ("rate(4 hours)", None, ("11-21 16:00", "11-21 16:59:59")),
+        ("cron(0 10 * * ? *)", None, ("11-22 10:00", "11-22 23:59:59")),
+        ("cron(0 10 * * ? *)", "2h", ("11-22 10:00", "11-22 11:59:59")),
+        ("cron(0 /8 * * ? *)", None, ("11-21 16:00", "11-21 16:59:59")),
+        ("cron(0 2/10 * * ? *)", None, ("11-21 22:00", "11-21 22:59:59")),
+        ("cron(0 18 ? * SUN *)", None, ("11-22 18:00", "11-22 23:59:59")),
+        ("cron(0 17 L * ? *)", None, ("11-30 17:00", "11-30 23:59:59")),
+        ("cron(0 3 ? * TUE#3 *)", None, ("12-15 03:00", "12-15 23:59:59")),
+        ("cron(0 3 ? * SUNL *)", None, ("11-29 03:00", "11-29 23:59:59")),
+        ("cron(0 3 ? * L *)", None, ("11-28 03:00", "11-28 23:59:59")),
+        ("cron(0 1 ? 1/3 SUN#1 *)", None, ("01-03 01:00", "01-03 23:59:59")),
     ],
 )
-def test_the_next_window(expression: str, rules: dict[str, str], expected: tuple[str, str]) -> None:
-    assert window(expression, **rules) == expected
+def test_the_next_window(expression: str, duration: str | None, expected: tuple[str, str]) -> None:
+    assert window(expression, duration=duration) == expected
 
 
 def test_a_window_that_is_open_still_counts() -> None:
