@@ -13,6 +13,7 @@ from pathlib import Path
 from keyturn_lab.node.api import Json
 from keyturn_lab.node.mounts import Command
 
+ENTER_POLL_SECONDS = 0.01
 STEADY_SECONDS = 600.0
 """A run of ten minutes makes the back-off begin anew."""
 
@@ -53,7 +54,7 @@ class Container:
         return self._logs.with_name(f"{self._logs.name}_{self.name}.{self.restarts - previous}.log")
 
     async def start(self, command: Command) -> None:
-        """Start the process. Raises OSError where it cannot be."""
+        """Start the process; returns when its mounts are done, or it is over. Raises OSError where it cannot be started."""
         self._command, self.environment = command, command.environment
         self._begun = time.monotonic()
         with self.log_file().open("ab") as output:
@@ -66,6 +67,8 @@ class Container:
                 stderr=output,
                 start_new_session=True,
             )
+        while command.entered is not None and not command.entered.exists() and self.pid is not None:
+            await asyncio.sleep(ENTER_POLL_SECONDS)
         self.state = {"running": {"startedAt": now()}}
         self.started = "startupProbe" not in self.spec
         self.ready = self.started and "readinessProbe" not in self.spec
