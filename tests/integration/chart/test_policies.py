@@ -247,6 +247,7 @@ def test_nobody_else_is_held_to_the_label(admin: Kube) -> None:
 # --- RotationRuns
 
 
+@pytest.mark.usefixtures("operator")  # which waits until the policies are in force
 @pytest.mark.parametrize("trigger", CAUSES)
 def test_nobody_but_the_operator_may_say_that_a_run_was_not_asked_for(release: Release, admin: Kube, trigger: str) -> None:
     with pytest.raises(ApiError) as caught:
