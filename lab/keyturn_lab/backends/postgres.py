@@ -124,10 +124,10 @@ class Postgres:
         self.execute(f"CREATE SCHEMA {identifier(username)} AUTHORIZATION {identifier(username)}", database=database)
 
     def create_admin(self, username: str, password: str, *, rotates: tuple[str, ...] = ()) -> None:
-        """Create the least admin that can rotate the named users in turn: no superuser, but one who may change them."""
+        """Create the least admin that can rotate the named users in turn: it may change them and let others in, and not act as them."""
         self.execute(f"CREATE ROLE {identifier(username)} LOGIN CREATEROLE PASSWORD {literal(password)}")
         for user in rotates:
-            self.execute(f"GRANT {identifier(user)} TO {identifier(username)} WITH ADMIN OPTION")
+            self.execute(f"GRANT {identifier(user)} TO {identifier(username)} WITH {self._admin_option()}")
 
     def secret(self, username: str, password: str, **extra: object) -> dict[str, object]:
         """The value of a secret for a user, with the fields that AWS documents."""
@@ -140,6 +140,10 @@ class Postgres:
             "dbname": "app",
             "ssl": False,
         } | extra
+
+    def _admin_option(self) -> str:
+        new = self.execute("SELECT current_setting('server_version_num')::int >= 160000")[0][0]
+        return "ADMIN TRUE, INHERIT FALSE, SET FALSE" if new else "ADMIN OPTION"
 
     def _prepare(self) -> None:
         scratch = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))

@@ -9,7 +9,6 @@ from keyturn_lab.backends import Postgres
 from keyturn_rotators.errors import RotationError
 from keyturn_rotators.rotation import CURRENT, PENDING, Step
 
-
 STRIDE = 7  # one statement is two or three packets; users change places between the cuts, so both directions are met
 
 
