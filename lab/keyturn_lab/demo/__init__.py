@@ -1,0 +1,1 @@
+"""`make demo`: one rotation, live, from RotateSecret to the last pod."""
