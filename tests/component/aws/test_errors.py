@@ -75,6 +75,7 @@ def test_a_code_and_its_sentence_are_classified(code: str, text: str, status: in
         (ResponseParserError("<html>"), FailureKind.TRANSIENT, "AWSUnavailable"),
         (sdk.NoCredentialsError(), FailureKind.DENIED, "CredentialsUnusable"),
         (sdk.CredentialRetrievalError(provider="p", error_msg="e"), FailureKind.DENIED, "CredentialsUnusable"),
+        (KeyError("VersionId"), FailureKind.TRANSIENT, "AWSUnavailable"),
         (FileNotFoundError("token"), FailureKind.DENIED, "CredentialsUnusable"),
         (sdk.ParamValidationError(report="r"), FailureKind.INVALID, "InvalidSource"),
         (sdk.NoRegionError(), FailureKind.INVALID, "InvalidConnection"),

@@ -19,7 +19,7 @@ from keyturn.domain.observed import SourceView
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-_AT_ONCE: Final = 8  # calls in flight
+_AT_ONCE: Final = 16  # calls in flight
 
 OnDescription = Callable[[str, SourceView | None, float], None]
 """Called with (secret_id, view or None where it is not there or has no value, monotonic time of the question)."""

@@ -31,8 +31,9 @@ QuotaExceeded: Final = "QuotaExceeded"
 InvalidSource: Final = "InvalidSource"
 InvalidConnection: Final = "InvalidConnection"
 
-REFUSALS: Final = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, OSError, ValueError)
-"""What a call can raise: the SDK's own, OSError where a web identity token cannot be read, ValueError for an endpoint that is no URL."""
+REFUSALS: Final = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, KeyError, OSError, ValueError)
+"""What a call can raise: the SDK's own; KeyError where an answer lacks what AWS always sends (a proxy's answer, for instance); OSError where
+a web identity token cannot be read; ValueError for an endpoint that is no URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,12 @@ def closed(secret_id: str) -> OutsideError:
     )
 
 
+def unanswered(secret_id: str) -> OutsideError:
+    """The error of a read that AWS's answer left out."""
+    message = f"AWS's answer says nothing of secret {secret_id}; tried again by itself"
+    return OutsideError(FailureKind.TRANSIENT, reason=AWSUnavailable, message=message)
+
+
 def lacks_value(error: OutsideError) -> bool:
     """The secret is there, but the version that was asked for holds no value."""
     return error.reason == SourceNotFound and _NO_VALUE in error.message
@@ -180,7 +187,7 @@ def _class_of(error: BaseException) -> _Class:
             return _INVALID
         case sdk.BaseEndpointResolverError() | sdk.EndpointProviderError() | sdk.InvalidRegionError() | sdk.UnknownRegionError():
             return _CONNECTION
-        case sdk.BotoCoreError() | ResponseParserError():
+        case sdk.BotoCoreError() | ResponseParserError() | KeyError():
             return _UNAVAILABLE
         case OSError():  # the SDK wraps network errors; a bare one comes from the file of the web identity token
             return _CREDENTIALS

@@ -35,6 +35,7 @@ class Known:
         self._bystanders: dict[str, SourceView] = {}
         self._bystanders_at = 0.0
         self._sweeping: dict[str, SourceView] = {}  # the bystanders of the sweep that is going on
+        self._expected: set[str] = set()  # ids that were followed when it began
         self._met: set[str] = set()  # ids that it has met
 
     @property
@@ -73,7 +74,7 @@ class Known:
 
     def begin_sweep(self) -> None:
         """The first page is about to come."""
-        self._sweeping, self._met = {}, set()
+        self._sweeping, self._expected, self._met = {}, set(self._follows), set()
 
     def page(self, entries: Iterable[Heard], at: float) -> None:
         """One page of a sweep."""
@@ -92,9 +93,9 @@ class Known:
         self._sweeping = {}
         self._forget_the_unfollowed(at)
         if complete:
-            for secret_id in self._follows.keys() - self._met:
+            for secret_id in self._expected & self._follows.keys() - self._met:
                 self._hear(secret_id, None, at)
-        self._met = set()
+        self._expected, self._met = set(), set()
 
     def _hear(self, secret_id: str, heard: SourceView | None, at: float) -> None:
         memory, changed = hear_sweep(self._memories.get(secret_id, BLANK), heard, at=at)
@@ -109,7 +110,9 @@ class Known:
         memory = self._memories.get(secret_id)
         if memory is not None:
             return memory
-        heard = self._bystanders.get(_name(secret_id)) if now - self._bystanders_at < LAG else None
+        heard = self._sweeping.get(_name(secret_id))
+        if heard is None and now - self._bystanders_at < LAG:
+            heard = self._bystanders.get(_name(secret_id))
         if heard is None or secret_id not in (heard.name, heard.arn):
             return BLANK
         return Memory(view=heard, swept=heard, was_swept=True)

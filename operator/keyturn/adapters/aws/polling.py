@@ -5,7 +5,8 @@
 | a ListSecrets sweep | one per 100 secrets of the whole account | labels, rotation, deletion; up to five minutes late |
 | BatchGetSecretValue, the values dropped unseen | one per 20 followed | the current version; so a sixtieth is described each time |
 | DescribeSecret | one per followed | everything |
-How large the account is, only a sweep tells: the first has the cost of its alternative as budget, and so has one in every 30 polls.
+How large the account is, only a sweep tells: each has the cost of its alternative as budget, and where it was given up, one in 30 polls
+tries again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from keyturn.adapters.aws.describing import Descriptions
 from keyturn.adapters.aws.errors import SourceAccessDenied
 from keyturn.adapters.aws.known import Known
 from keyturn.adapters.aws.permissions import Permission
-from keyturn.adapters.aws.sweeping import UNBOUNDED, Sweeps
+from keyturn.adapters.aws.sweeping import Sweeps
 from keyturn.adapters.aws.values import BATCH
 from keyturn.domain.failures import FailureKind, OutsideError
 
@@ -161,11 +162,11 @@ class Poller:
         """Sweep if that is the cheapest, as far as is known."""
         if self._polls_without_a_sweep >= REEVALUATE:
             self._sweeps.pages, self._polls_without_a_sweep = None, 0
-        pages, alternative = self._sweeps.pages, cost(fallback, followed=followed, pages=None)
-        if cost(Way.SWEEP, followed=followed, pages=pages) > alternative:
+        alternative = cost(fallback, followed=followed, pages=None)
+        if cost(Way.SWEEP, followed=followed, pages=self._sweeps.pages) > alternative:
             return False
         try:
-            return await self._sweeps.sweep(budget=alternative if pages is None else UNBOUNDED)
+            return await self._sweeps.sweep(budget=alternative)
         except OutsideError as refused:
             if refused.reason == SourceAccessDenied:
                 return False

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.type_defs import ListSecretsRequestTypeDef
 
 PAGE: Final = 100  # AWS's limit
-UNBOUNDED: Final = 1_000_000_000
 
 
 class Sweeps:
@@ -36,7 +35,7 @@ class Sweeps:
         self._running: asyncio.Task[bool] | None = None
         self.pages: int | None = None  # of the last sweep; after one that was given up, at least so many; None: not known
 
-    async def sweep(self, *, budget: int = UNBOUNDED) -> bool:
+    async def sweep(self, *, budget: int) -> bool:
         """Read page after page; False if the budget did not suffice. A refusal is remembered."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._sweep(budget))

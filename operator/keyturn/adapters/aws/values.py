@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from keyturn.adapters.aws.calls import Caller
-from keyturn.adapters.aws.errors import AWSUnavailable, SourceAccessDenied, classify_code, closed
+from keyturn.adapters.aws.errors import SourceAccessDenied, classify_code, closed, unanswered
 from keyturn.adapters.aws.permissions import Permission
 from keyturn.adapters.aws.views import current_value
 from keyturn.domain.failures import FailureKind, OutsideError
@@ -92,13 +92,17 @@ class Values:
 
     async def _deliver(self, batch: Mapping[str, list[Waiter]]) -> None:
         outcomes: Mapping[str, Outcome] = {}
+        otherwise = unanswered
         try:
             wanted = [secret_id for secret_id, waiters in batch.items() if not all(waiter.done() for waiter in waiters)]
             outcomes = await self._read(wanted) if wanted else {}
+        except asyncio.CancelledError:
+            otherwise = closed
+            raise
         finally:
             self._slots.release()
             for secret_id, waiters in batch.items():
-                self._tell(secret_id, outcomes.get(secret_id) or closed(secret_id), waiters)
+                self._tell(secret_id, outcomes.get(secret_id) or otherwise(secret_id), waiters)
 
     def _tell(self, secret_id: str, outcome: Outcome, waiters: Sequence[Waiter]) -> None:
         for waiter in waiters:
@@ -139,7 +143,7 @@ class Values:
             code, text = answer.refused[secret_id]
             refused = classify_code(code, text, self._caller.asked("GetSecretValue", secret_id))
             return None if refused.reason == SourceAccessDenied else refused
-        return None if answer.cut_short else _unanswered(secret_id)
+        return None if answer.cut_short else unanswered(secret_id)
 
     async def _get(self, secret_id: str) -> Outcome:
         try:
@@ -147,7 +151,7 @@ class Values:
         except OutsideError as refused:
             self._single.discard(secret_id)
             return refused
-        return value if value is not None else _unanswered(secret_id)
+        return value if value is not None else unanswered(secret_id)
 
 
 def _get_current(client: SecretsManagerClient, secret_id: str) -> CurrentValue | None:
@@ -162,9 +166,3 @@ def _batch_get(client: SecretsManagerClient, ids: Sequence[str]) -> _Batch:
             found[value.name] = found[value.arn] = value
     refused = {error.get("SecretId", ""): (error.get("ErrorCode", ""), error.get("Message", "")) for error in answer.get("Errors") or []}
     return _Batch(found, refused, bool(answer.get("NextToken")))
-
-
-def _unanswered(secret_id: str) -> OutsideError:
-    return OutsideError(
-        FailureKind.TRANSIENT, reason=AWSUnavailable, message=f"AWS's answer says nothing of secret {secret_id}; tried again by itself"
-    )
