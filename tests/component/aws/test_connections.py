@@ -12,6 +12,7 @@ from tests.component.aws.stand_in import ROLE, Refused, StandIn
 from keyturn.adapters.aws.connections import Connection, Connections
 from keyturn.adapters.aws.identity import AwsKey, StaticCredentials, key_of
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.engine.ports import AwsConnections
 
 STATIC = {"aws_access_key_id": "testing-2", "aws_secret_access_key": "testing-secret"}
 TOKEN = "6ba7b811-9dad-11d1-80b4-00c04fd430c8"
@@ -26,9 +27,10 @@ def test_credentials_are_part_of_the_key_but_not_to_be_read_from_it() -> None:
 
 async def test_a_connection_is_shared_by_all_who_ask_for_the_same(aws: StandIn) -> None:
     connections = Connections(lambda *_: None)
+    port: AwsConnections = connections
 
     def get(region: str, credentials: dict[str, str] | None) -> object:
-        return connections.get(region=region, endpoint=aws.url, credentials=credentials, poll_interval=60)
+        return port.get(region=region, endpoint=aws.url, credentials=credentials, poll_interval=60)
 
     own, again, elsewhere, static = (get("eu-west-1", None), get("eu-west-1", None), get("eu-west-2", None), get("eu-west-1", STATIC))
     static_again = get("eu-west-1", dict(STATIC))

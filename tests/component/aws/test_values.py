@@ -122,11 +122,18 @@ async def test_a_policy_that_insists_on_the_label_is_met_and_remembered(aws: Sta
 
 
 async def test_an_id_that_spoils_the_whole_batch_spoils_only_its_own_read(aws: StandIn, catalog: CoalescingCatalog) -> None:
-    aws.put("a", value="x")
-    aws.refuse["BatchGetSecretValue"] = lambda _: Refused("ValidationException", "Invalid name.")
-    found = await read(catalog, "a", "b")
-    assert revealed(found[0]) == "x"
-    assert reason(found[1]) == "SourceNotFound"
+    for name in ("a", "b"):
+        aws.put(name, value="x")
+    for operation, ids in (("BatchGetSecretValue", "SecretIdList"), ("GetSecretValue", "SecretId")):
+        aws.refuse[operation] = lambda body, ids=ids: Refused("ValidationException", "Invalid name.") if "c!" in body[ids] else None  # type: ignore[misc]
+    for _ in range(2):
+        found = await read(catalog, "a", "b", "c!")
+        assert [revealed(each) for each in found[:2]] == ["x", "x"]
+        assert reason(found[2]) == "InvalidSource"
+    assert [body["SecretIdList"] for operation, body in aws.requests if operation == "BatchGetSecretValue"] == [
+        ["a", "b", "c!"],
+        ["a", "b"],
+    ]
 
 
 async def test_a_throttling_storm_is_survived(aws: StandIn, catalog: CoalescingCatalog) -> None:

@@ -32,7 +32,7 @@ InvalidSource: Final = "InvalidSource"
 InvalidConnection: Final = "InvalidConnection"
 
 REFUSALS: Final = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, KeyError, OSError, ValueError)
-"""What a call can raise: the SDK's own; KeyError where an answer lacks what AWS always sends (a proxy's answer, for instance); OSError where
+"""What a call can raise: the SDK's own; KeyError where an answer lacks what AWS always sends (a proxy's, for instance); OSError where
 a web identity token cannot be read; ValueError for an endpoint that is no URL."""
 
 

@@ -55,7 +55,7 @@ class Values:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._gatherer: asyncio.Task[None] | None = None
         self._reads: set[asyncio.Task[None]] = set()
-        self._single: set[str] = set()  # ids that the batch is denied, and GetSecretValue is not
+        self._single: set[str] = set()  # ids that the batch is denied and GetSecretValue is not, or that AWS cannot read at all
 
     async def read(self, secret_id: str) -> CurrentValue:
         """AWSCURRENT's value, from a call that begins after this one."""
@@ -120,10 +120,7 @@ class Values:
         together = [secret_id for secret_id in ids if secret_id not in self._single] if self._permission.granted else []
         answers = await self._batch(together) if len(together) > 1 else {}
         alone = [secret_id for secret_id in ids if secret_id not in answers]
-        singles = dict(zip(alone, await asyncio.gather(*map(self._get, alone)), strict=True))
-        if len(together) > 1 and self._permission.granted:
-            self._single.update(secret_id for secret_id, outcome in singles.items() if isinstance(outcome, CurrentValue))
-        return answers | singles
+        return answers | dict(zip(alone, await asyncio.gather(*map(self._get, alone)), strict=True))
 
     async def _batch(self, ids: Sequence[str]) -> dict[str, Outcome]:
         """One BatchGetSecretValue. Ids that are not in the answer are to be asked for by GetSecretValue."""
@@ -142,14 +139,20 @@ class Values:
         if secret_id in answer.refused:
             code, text = answer.refused[secret_id]
             refused = classify_code(code, text, self._caller.asked("GetSecretValue", secret_id))
-            return None if refused.reason == SourceAccessDenied else refused
+            if refused.reason != SourceAccessDenied:
+                return refused
+            self._single.add(secret_id)
+            return None
         return None if answer.cut_short else unanswered(secret_id)
 
     async def _get(self, secret_id: str) -> Outcome:
         try:
             value = await self._caller.secrets("GetSecretValue", lambda client: _get_current(client, secret_id), secret_id=secret_id)
         except OutsideError as refused:
-            self._single.discard(secret_id)
+            if refused.kind is FailureKind.INVALID:
+                self._single.add(secret_id)  # it would fail every batch that it is in
+            elif refused.reason == SourceAccessDenied:
+                self._single.discard(secret_id)  # denied either way: the batch is as good
             return refused
         return value if value is not None else unanswered(secret_id)
 
