@@ -1,6 +1,7 @@
 """Runs Lambda functions of the lab: for rotation steps, and for whoever calls Invoke."""
 
 import json
+import os
 import re
 import shutil
 import threading
@@ -149,6 +150,8 @@ class Executor:
             "TZ": ":UTC",
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_ACCESS_KEY_ID": session.access_key_id,

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import re
+import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -147,9 +148,10 @@ class Front:
         if kind == "DryRun":
             return Response(body=b"", status=204)
         event = json.loads(request.body or b"null")
-        invocation = self._executor.invoke(function, event)
         if kind == "Event":
+            threading.Thread(target=self._executor.invoke, args=(function, event), daemon=True).start()
             return Response(body=b"", status=202)
+        invocation = self._executor.invoke(function, event)
         headers = [("X-Amz-Executed-Version", "$LATEST"), ("x-amzn-RequestId", invocation.request_id)]
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
             headers.append(("X-Amz-Log-Result", base64.b64encode(invocation.output.encode()[-4096:]).decode()))
@@ -162,8 +164,10 @@ class Front:
 def _body(environ: dict[str, Any]) -> bytes:
     """The body, left in place for whoever serves the request."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
-    body: bytes = environ["wsgi.input"].read(length) if length else b""
-    environ["wsgi.input"] = io.BytesIO(body)
+    stream = environ["wsgi.input"]
+    chunked = not length and environ.get("wsgi.input_terminated")
+    body: bytes = stream.read() if chunked else stream.read(length)
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return body
 
 

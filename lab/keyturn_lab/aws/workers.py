@@ -128,8 +128,7 @@ class Pool:
                 self._drop(worker)
                 answer = _ended("Runtime.ExitError", f"RequestId: {request['request_id']} Error: Runtime exited with error: {error}")
             else:
-                with self._lock:
-                    self._idle.append(worker)
+                self._give_back(worker)
             with worker.output.open("rb") as printed:
                 printed.seek(start)
                 return answer, printed.read().decode(errors="replace")
@@ -145,17 +144,25 @@ class Pool:
             self._all.add(worker)
             return worker
 
+    def _give_back(self, worker: Worker) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+                return
+        self._drop(worker)
+
     def _drop(self, worker: Worker) -> None:
         with self._lock:
-            if worker in self._all:
-                self._all.discard(worker)
-                worker.close()
+            self._all.discard(worker)
+        worker.close()
 
     def close(self) -> None:
-        """End all processes; calls in flight end with an error."""
+        """End all processes; calls in flight end with an error, and clean up after themselves."""
         with self._lock:
             self._closed = True
-            for worker in self._all:
+            for worker in self._idle:
+                worker.close()
+            for worker in self._all.difference(self._idle):
                 worker.process.kill()
                 worker.process.wait()
             self._all.clear()

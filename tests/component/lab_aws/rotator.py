@@ -1,6 +1,6 @@
 """A rotation function with AWS's four steps and no back end: the lab's tests zip this very file and run it as a Lambda.
 
-It behaves as AWS's templates do, and reads two environment variables of its own, GREETING and SLEEP.
+It behaves as the templates of AWS do. An event without a step makes it raise, exit, sleep, or tell what it knows of itself.
 """
 
 import json

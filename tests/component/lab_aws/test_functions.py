@@ -8,8 +8,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from keyturn_lab.aws import Aws
 
 from .conftest import install_rotator
@@ -127,9 +125,23 @@ def test_unknown_functions_are_not_found(aws: Aws) -> None:
         invoke(aws, "nobody", {})
 
 
-@pytest.mark.parametrize(("kind", "status"), [("DryRun", 204), ("Event", 202)])
-def test_the_other_kinds_of_invocation(aws: Aws, rotator: str, kind: str, status: int) -> None:
-    assert invoke(aws, rotator, {}, InvocationType=kind)["StatusCode"] == status
+def test_a_dry_run_runs_nothing(aws: Aws, tmp_path: Path) -> None:
+    name = create(aws, tmp_path, "def handler(event, context):\n    return 1\n")
+    assert invoke(aws, name, {}, InvocationType="DryRun")["StatusCode"] == 204
+    assert aws.invocations(name) == []
+
+
+def test_an_event_is_accepted_before_it_is_worked_on(aws: Aws, tmp_path: Path) -> None:
+    name = create(aws, tmp_path, "import time\n\ndef handler(event, context):\n    time.sleep(0.5)\n")
+    assert invoke(aws, name, {}, InvocationType="Event")["StatusCode"] == 202
+    assert aws.invocations(name) == []
+    eventually(lambda: aws.invocations(name))
+
+
+def test_a_function_does_not_read_the_aws_settings_of_whoever_runs_the_lab(aws: Aws, tmp_path: Path) -> None:
+    """A profile with an endpoint of its own would lead the function out of the lab."""
+    name = create(aws, tmp_path, "import os\n\ndef handler(event, context):\n    return os.environ['AWS_CONFIG_FILE']\n")
+    assert json.load(invoke(aws, name, {})["Payload"]) == "/dev/null"
 
 
 def test_rotations_of_several_secrets_run_side_by_side(aws: Aws, tmp_path: Path, name: str) -> None:

@@ -235,6 +235,8 @@ def test_a_test_rotation_runs_one_step_and_leaves_nothing(aws: Aws, tmp_path: Pa
     )
     events.wait_for("TestRotationStarted", "TestRotationSucceeded")
     assert stages(aws, name) == {first: ["AWSCURRENT"]}
+    versions = aws.client("secretsmanager").list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
+    assert [version["VersionId"] for version in versions] == [first]
     assert [call.step for call in aws.invocations(function_name)] == ["testSecret"]
     described = aws.client("secretsmanager").describe_secret(SecretId=name)
     assert described["RotationEnabled"] is True
