@@ -1,6 +1,5 @@
 """The background look: which way is the cheapest, and that nothing ends it."""
 
-import asyncio
 from collections import Counter
 
 import pytest
@@ -123,7 +122,11 @@ async def test_an_answer_that_makes_no_sense_does_not_end_polling(
 
 
 async def test_nobody_followed_means_no_call(aws: StandIn, connect: MakeConnection) -> None:
-    catalog = connect(aws.url, poll_interval=0.01).reads
-    await asyncio.sleep(0.1)
-    assert aws.calls == {}
-    assert catalog.idle
+    calls: list[str] = []
+    idle = connect(aws.url, poll_interval=0.01, on_call=lambda operation, code, seconds: calls.append(operation)).reads
+    busy = connect(aws.url, poll_interval=0.01).reads
+    aws.put("s")
+    busy.follow("s")
+    await eventually(lambda: aws.calls["ListSecrets"] >= 5, what="five polls of another catalog")
+    assert calls == []
+    assert idle.idle

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from tests.component.aws.stand_in import Refused, StandIn
+from tests.support.eventually import eventually
 
 from keyturn.adapters.aws.catalog import CoalescingCatalog
 from keyturn.domain.failures import FailureKind, OutsideError
@@ -125,7 +126,7 @@ async def test_an_id_that_spoils_the_whole_batch_spoils_only_its_own_read(aws: S
     for name in ("a", "b"):
         aws.put(name, value="x")
     for operation, ids in (("BatchGetSecretValue", "SecretIdList"), ("GetSecretValue", "SecretId")):
-        aws.refuse[operation] = lambda body, ids=ids: Refused("ValidationException", "Invalid name.") if "c!" in body[ids] else None  # type: ignore[misc]
+        aws.refuse[operation] = lambda body, ids=ids: Refused("ValidationException", "Invalid name.") if "c!" in body[ids] else None  # type: ignore[misc]  # mypy cannot infer the default
     for _ in range(2):
         found = await read(catalog, "a", "b", "c!")
         assert [revealed(each) for each in found[:2]] == ["x", "x"]
@@ -164,7 +165,7 @@ async def test_readers_are_told_when_the_connection_is_closed(aws: StandIn, cata
     aws.put("a")
     aws.latency = 30.0
     reader = asyncio.create_task(catalog.current("a"))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: aws.calls["GetSecretValue"], what="the read to be under way")
     await catalog.close()
     with pytest.raises(OutsideError, match="closed"):
         await reader
