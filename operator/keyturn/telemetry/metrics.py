@@ -5,8 +5,8 @@ https://prometheus.io/docs/practices/naming/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,6 +20,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PASS_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
 _PROPAGATION_SECONDS = (5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400)
+
+_without_created = cast("Callable[[], None]", disable_created_metrics)  # the library leaves it untyped
 
 ResourceCounts = Iterable[tuple[str, str, str, int]]
 """(kind, condition, status, how many objects)"""
@@ -36,7 +38,7 @@ class Metrics:
     """All metrics, in a registry of their own, so that several can live in one process."""
 
     def __init__(self, *, version: str) -> None:
-        disable_created_metrics()  # a second series for each one, which no dashboard reads
+        _without_created()  # a second series for each one, which no dashboard reads
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -52,8 +52,9 @@ async def test_a_connection_that_breaks_is_transient(client: KubeClient, api: Fa
 
 async def test_a_server_that_does_not_answer_is_transient_after_the_time_for_a_request(client: KubeClient, api: FakeApi) -> None:
     api.then(silence)
-    error = await refused(client, "PATCH", {})
-    assert error.kind is FailureKind.TRANSIENT
+    assert (await refused(client, "PATCH", {})).kind is FailureKind.TRANSIENT
+    assert (await refused(client)).reason == "TimeoutError"
+    assert len(api.requests) == 2, "a read that ran out of time is not tried again either"
 
 
 async def test_a_proxys_page_is_transient_and_not_taken_for_json(client: KubeClient, api: FakeApi) -> None:

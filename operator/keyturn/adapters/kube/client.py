@@ -158,7 +158,7 @@ class KubeClient:
     def _judged(call: _Call, answer: _Answer | str) -> tuple[Json | OutsideError, float | None]:
         """The answer's JSON, or the error and after how many seconds another try makes sense (None: none)."""
         if isinstance(answer, str):
-            return outage(call.attempt, answer), SHORT_WAIT
+            return outage(call.attempt, answer), None if answer.endswith("TimeoutError") else SHORT_WAIT  # enough time was lost
         if answer.code < 400:
             parsed = _parsed(answer.body)
             return (outage(call.attempt, "UnreadableAnswer"), SHORT_WAIT) if parsed is None else (parsed, None)
