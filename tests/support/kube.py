@@ -20,6 +20,8 @@ Object = dict[str, Any]
 Objects = list[Object]
 Manifest = str | Object | Objects
 POLL_SECONDS = 0.05
+DISCOVERY_SECONDS = 5.0
+"""A CustomResourceDefinition that was just applied is served a moment later."""
 FIELD_MANAGER = "keyturn-tests"
 
 
@@ -118,8 +120,12 @@ class Kube:
         return self._resource(kind).path(namespace or self.namespace, name)
 
     def _resource(self, kind: str) -> Resource:
-        if kind not in self._resources:
+        deadline = time.monotonic() + DISCOVERY_SECONDS
+        while kind not in self._resources:
+            if time.monotonic() > deadline:
+                raise LookupError(f"the API server has no kind {kind}")
             self._resources = dict(self._discover())
+            time.sleep(POLL_SECONDS)
         return self._resources[kind]
 
     def _discover(self) -> Iterator[tuple[str, Resource]]:

@@ -51,6 +51,8 @@ def find(*, build: Build, log: Log = print, environment: Mapping[str, str] = os.
     assets = environment.get("KUBEBUILDER_ASSETS")
     if assets and complete(Path(assets)):
         return Path(assets)
+    if assets:
+        log(f"KUBEBUILDER_ASSETS={assets} is passed over: it does not hold all of {', '.join(PROGRAMS)}")
     directory = cache_directory(environment)
     if not complete(directory):
         build(directory, ALL, log)

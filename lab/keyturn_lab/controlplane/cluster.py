@@ -41,7 +41,8 @@ class Cluster:
     def kubectl(self, *args: str, input: str | None = None, check: bool = True, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run kubectl as admin. With `check`, raises RuntimeError with what kubectl wrote to stderr."""
         command = [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.directory / 'kubectl-cache'}", *args]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=timeout, check=False)
+        environment = os.environ | {"KUBERC": "off"}  # the user's own aliases and defaults would change what the words mean
+        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
         if check and done.returncode:
             raise RuntimeError(f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr.strip()}")
         return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -86,8 +87,11 @@ class ControlPlane(Cluster):
         self.kubeconfig = self._write_kubeconfig("kubeconfig", "admin", self._admin_token)
         self.client = admin_client(self.url, self.ca, self._admin_token)
         files = self._write_files(pki)
+        environment = {"PATH": os.defpath, "HOME": str(self.directory)}  # etcd would take its settings from ours
         self._parts = {
-            name: ChildProcess(name, [str(programs / name), *flags], log=self.directory / f"{name}.log", cwd=self.directory)
+            name: ChildProcess(
+                name, [str(programs / name), *flags], log=self.directory / f"{name}.log", cwd=self.directory, env=environment
+            )
             for name, flags in (
                 ("etcd", components.etcd(ports, files)),
                 ("kube-apiserver", components.apiserver(ports, files)),

@@ -67,11 +67,16 @@ class Container:
                 stderr=output,
                 start_new_session=True,
             )
-        while command.entered is not None and not command.entered.exists() and self.pid is not None:
-            await asyncio.sleep(ENTER_POLL_SECONDS)
+        await self._enter(command)
         self.state = {"running": {"startedAt": now()}}
         self.started = "startupProbe" not in self.spec
         self.ready = self.started and "readinessProbe" not in self.spec
+
+    async def _enter(self, command: Command) -> None:
+        while command.entered is not None and self.pid is not None:
+            if command.entered.exists():
+                return
+            await asyncio.sleep(ENTER_POLL_SECONDS)
 
     async def wait(self) -> int:
         """Its exit code, as a shell tells it. Raises MountFailed where the program was never reached."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from keyturn_lab.node.api import Json
 from keyturn_lab.node.container import Container
 
-
 REPLACE = {"$patch": "replace"}
 """A strategic merge patch would add a new address to an old one, and two are refused."""
 

@@ -60,6 +60,14 @@ def test_no_process_of_a_pod_outlives_its_node_however_that_ends(own_plane: Cont
     kube.delete("Pod", "escapist", grace=0)
 
 
+def test_what_a_container_leaves_behind_ends_with_it(kube: Kube, node: Node) -> None:
+    mark = f"{time.time_ns() % 10**7 + 10**7}.0"
+    kube.apply(pod("litter", f"sleep {mark} & echo $!", restartPolicy="Never"))
+    kube.wait_for("Pod", "litter", has_ended)
+    assert [file.read_text() for file in node.logs.glob(f"{kube.namespace}_litter_*.log")] != [""]
+    assert sleepers(mark) == []
+
+
 def test_a_node_that_is_started_again_runs_its_pods_again_at_their_addresses(own_plane: ControlPlane) -> None:
     kube = Kube(own_plane.client)
     with Node(own_plane, name="phoenix", images={"sh": ["/bin/sh", "-c"]}) as node:
