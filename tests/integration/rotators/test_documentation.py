@@ -1,0 +1,75 @@
+"""What docs/rotators/postgres.md says is enough, is enough."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pg8000.exceptions import DatabaseError
+from tests.integration.rotators.worlds import PASSWORD, Shop
+
+from keyturn_lab.backends import Postgres
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.engines.postgres.single import EXCLUDED
+
+PAGE = (Path(__file__).parents[3] / "docs" / "rotators" / "postgres.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture
+def shop(pg: Postgres) -> Shop:
+    """Rotated by the admin of the page."""
+    shop = Shop(pg)
+    admin = f"documented_{shop.database}"
+    statements = next(block for block in blocks("sql") if "keyturn_admin" in block)
+    shop.own(statements.replace("keyturn_admin", admin).replace("GRANT app ", f"GRANT {shop.app} "))
+    shop.set_value("superuser", username=admin, password="choose one")
+    return shop
+
+
+def test_the_admin_of_the_page_rotates_both_users(shop: Shop) -> None:
+    shop.use(f"CREATE TABLE {shop.app}.t (a int)")
+    assert [shop.rotate().username for _ in range(4)] == [shop.clone, shop.app] * 2
+    assert shop.use(f"SELECT a FROM {shop.app}.t") == []
+
+
+def test_the_admin_of_the_page_cannot_read_the_apps_tables(shop: Shop) -> None:
+    shop.use(f"CREATE TABLE {shop.app}.t (a int)")
+    shop.rotate()
+    with pytest.raises(DatabaseError):
+        shop.use(f"SELECT a FROM {shop.app}.t", credential=shop.store.credential("superuser"))
+
+
+def test_the_policy_of_the_page_allows_the_calls_that_are_made_and_no_others(shop: Shop) -> None:
+    shop.rotate()
+    made: dict[str, set[str]] = {"app": set(), "superuser": set()}
+    for action, secret in shop.store.calls:
+        made[secret].add(f"secretsmanager:{action}")
+    policy: dict[str, Any] = json.loads(blocks("json")[1])
+    allowed = [statement["Action"] for statement in policy["Statement"]]
+    assert set(allowed[0]) == made["app"]
+    assert {allowed[1]} == made["superuser"]
+
+
+def test_the_secret_of_the_page_is_one_that_the_rotator_reads() -> None:
+    credential = Credential.parse(blocks("json")[0], secret="documented")
+    assert (credential.engine, credential.username, credential.port(1), credential.tls) == ("postgres", "app", 5432, True)
+    assert credential.superuser_secret is not None
+
+
+def test_the_membership_of_the_page_is_the_one_that_is_made(shop: Shop) -> None:
+    shop.rotate()
+    options = shop.own(
+        "SELECT inherit_option, set_option FROM pg_auth_members WHERE roleid = $1::regrole AND member = $2::regrole", shop.app, shop.clone
+    )
+    assert options == [[True, True]]
+    assert "GRANT app TO app_clone WITH INHERIT TRUE, SET TRUE" in PAGE
+
+
+def test_the_characters_of_the_page_are_the_ones_that_are_left_out() -> None:
+    assert f"`{EXCLUDED}`" in PAGE
+    assert not set(EXCLUDED) & set(PASSWORD)
