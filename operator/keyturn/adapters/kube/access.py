@@ -13,7 +13,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 from kubernetes.aio import config as kube_config
@@ -28,6 +28,7 @@ _MALFORMED = (kube_config.ConfigException, OSError, TypeError, ValueError, Attri
 
 _log = logging.getLogger(__name__)
 _load_kubeconfig = cast("Callable[..., Awaitable[object]]", kube_config.load_kube_config)
+_list_contexts = cast("Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]", kube_config.list_kube_config_contexts)
 _load_in_cluster = cast("Callable[..., None]", kube_config.load_incluster_config)
 
 
@@ -98,6 +99,17 @@ async def load_access(kubeconfig: Path | None = None, *, context: str | None = N
         await _load_kubeconfig(config_file=source, context=context, client_configuration=configuration, persist_config=False)
 
     return await _access(load, source)
+
+
+def context_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """The namespace of the kubeconfig's context; `default` where it names none, or there is no kubeconfig (in a pod)."""
+    named = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or HOME_CONFIG
+    try:
+        contexts, active = _list_contexts(config_file=_existing(named))
+    except (AccessError, *_MALFORMED):
+        return "default"
+    chosen = next((item for item in contexts if item["name"] == context), active)
+    return str(chosen.get("context", {}).get("namespace") or "default")
 
 
 def _existing(source: str) -> str:

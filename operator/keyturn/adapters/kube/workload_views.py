@@ -68,6 +68,7 @@ def pod_view(raw: Json) -> PodView:
         terminating="deletionTimestamp" in meta,
         ended=ended,
         first_started=min(_starts(status), default=None),
+        last_started=max(_starts(status), default=None),
         problem=None if ready or status.get("phase") == "Succeeded" else _problem(status),
         owner_uid=_controller(meta),
         uses=secret_uses(raw.get("spec") or {}),
