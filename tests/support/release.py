@@ -59,7 +59,9 @@ class Release:
 
 
 @contextmanager
-def installed(plane: ControlPlane, values: Mapping[str, Any], *, in_its_namespaces_only: bool = False) -> Iterator[Release]:
+def installed(
+    plane: ControlPlane, values: Mapping[str, Any], *, in_its_namespaces_only: bool = False, wait: bool = False
+) -> Iterator[Release]:
     """A release of a random name in a namespace that enforces Pod Security `restricted`."""
     with fresh_namespace(plane) as namespace, fresh_namespace(plane) as tenant:
         release = Release(plane, f"keyturn-{secrets.token_hex(3)}", namespace, tenant)
@@ -69,7 +71,7 @@ def installed(plane: ControlPlane, values: Mapping[str, Any], *, in_its_namespac
             "connection": {"name": release.name},
             "namespaces": [tenant] if in_its_namespaces_only else [],
         }
-        helm.install(plane.kubeconfig, release.name, namespace, {**own, **values}, CHART)
+        helm.install(plane.kubeconfig, release.name, namespace, _merged(own, values), CHART, wait=wait)
         try:
             yield release
         finally:
@@ -111,6 +113,12 @@ def deployment(name: str = "web") -> Object:
     }
     spec = {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+
+
+def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> Object:
+    """As Helm merges values."""
+    both = {key: _merged(values[key], over[key]) for key in values.keys() & over.keys() if isinstance(values[key], dict)}
+    return {**values, **over, **both}
 
 
 def _enforce_restricted(release: Release) -> None:

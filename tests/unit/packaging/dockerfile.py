@@ -65,8 +65,9 @@ def context() -> list[str]:
     """The files of the repository that .dockerignore lets into the build."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     wanted = tuple(line.removeprefix("!") for line in lines if line.startswith("!"))
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [path for path in tracked if path.split("/")[0] in wanted and (ROOT / path).is_file()]
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [path for path in files if path.split("/")[0] in wanted and (ROOT / path).is_file()]
 
 
 def build(stage: Stage, directory: Path) -> Path:
