@@ -12,11 +12,11 @@ from .errors import AwsError, invalid_parameter, invalid_request, not_found, val
 from .store import Secret, Version
 from .views import day, described, listed, stamp
 
-SORT_KEYS = {
-    "created-date": lambda entry: entry["CreatedDate"],
-    "last-changed-date": lambda entry: entry["LastChangedDate"],
-    "last-accessed-date": lambda entry: entry.get("LastAccessedDate", 0),
-    "name": lambda entry: entry["Name"],
+SORT_FIELDS = {
+    "created-date": "CreatedDate",
+    "last-changed-date": "LastChangedDate",
+    "last-accessed-date": "LastAccessedDate",
+    "name": "Name",
 }
 
 
@@ -100,16 +100,14 @@ def list_secrets(lab: Lab, call: Call) -> Json:
     limit = call.whole("MaxResults", 1, 100, 100)
     deleted = bool(call.params.get("IncludePlannedDeletion"))
     matching = _matching(lab, call, call.params.get("Filters") or [])
-    entries = [listed(secret) for secret in matching]
-    if lab.stale_list is not None:
-        entries = _as_it_was(lab, call)
+    entries = [listed(secret) for secret in matching] if lab.stale_list is None else _as_it_was(lab, call)
     entries = [entry for entry in entries if deleted or "DeletedDate" not in entry]
-    key = SORT_KEYS.get(call.text("SortBy") or "created-date")
-    if key is None:
+    field = SORT_FIELDS.get(call.text("SortBy") or "created-date")
+    if field is None:
         raise validation(
             "1 validation error detected: the value at 'sortBy' failed to satisfy constraint: Member must satisfy enum value set"
         )
-    entries.sort(key=key, reverse=call.text("SortOrder") == "desc")
+    entries.sort(key=lambda entry: entry.get(field, 0), reverse=call.text("SortOrder") == "desc")
     page, token = _page(entries, limit, call.text("NextToken"))
     return {"SecretList": page} | token
 

@@ -92,8 +92,7 @@ class Secret:
     @property
     def stages(self) -> dict[str, list[str]]:
         """VersionIdsToStages: versions without labels are deprecated, and not in it."""
-        attached = {version_id: rules.stages_of(self.labels, version_id) for version_id in self.versions}
-        return {version_id: stages for version_id, stages in attached.items() if stages}
+        return {holder: rules.stages_of(self.labels, holder) for holder in dict.fromkeys(self.labels.values())}
 
     def prune(self, now: datetime) -> None:
         """Above 100 versions the oldest without labels go, but none younger than a day."""

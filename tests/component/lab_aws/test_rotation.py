@@ -256,15 +256,21 @@ def test_a_cancelled_rotation_keeps_its_label_and_its_configuration(aws: Aws, ro
     assert stages(aws, name)[stuck] == ["AWSPENDING"]
 
 
-def test_a_rotation_that_is_cancelled_in_flight_is_not_carried_on(aws: Aws, rotator: str, name: str) -> None:
-    """The templates check RotationEnabled at each step (reference page 3.2)."""
+def test_a_rotation_that_is_cancelled_in_flight_is_not_carried_on(aws: Aws, tmp_path: Path, name: str) -> None:
+    """The templates check RotationEnabled at each step (reference page 3.2). A later rotation shows that nothing more came of the first."""
     first = make(aws, name)
-    secrets = aws.client("secretsmanager")
-    with aws.faults.on("lambda-hang", step="setSecret", seconds=1, after=True):
-        version = secrets.rotate_secret(SecretId=name, RotationLambdaARN=rotator, ClientRequestToken=token())["VersionId"]
+    make(aws, f"{name}/later")
+    function_name = f"cancelled-{token()}"
+    function = install_rotator(aws, tmp_path, function_name)
+    secrets, events = aws.client("secretsmanager"), Events(aws, name)
+    with aws.faults.on("lambda-hang", action=function_name, step="setSecret", seconds=1, after=True):
+        version = secrets.rotate_secret(SecretId=name, RotationLambdaARN=function, ClientRequestToken=token())["VersionId"]
         eventually(lambda: version in [listed["VersionId"] for listed in secrets.list_secret_version_ids(SecretId=name)["Versions"]])
         secrets.cancel_rotate_secret(SecretId=name)
+        eventually(lambda: [call for call in aws.invocations(function_name) if call.step == "setSecret"])
+    rotate(aws, f"{name}/later", RotationLambdaARN=function)
     assert stages(aws, name) == {first: ["AWSCURRENT"], version: ["AWSPENDING"]}
+    assert events.names() == ["RotationStarted"]
 
 
 def test_cancelling_what_was_never_configured_is_refused(aws: Aws, name: str) -> None:
