@@ -7,19 +7,18 @@ import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from keyturn_lab.node.api import RETRY_SECONDS, STRATEGIC_MERGE_PATCH, UNREACHABLE, Json, Refused
+from keyturn_lab.node.api import RETRY_SECONDS, UNREACHABLE, Json, Refused
 from keyturn_lab.node.container import Container, MountFailed, now
 from keyturn_lab.node.host import Host
 from keyturn_lab.node.probes import Prober
 from keyturn_lab.node.references import Missing
+from keyturn_lab.node.reporter import CONFLICT, GONE, Reporter
 from keyturn_lab.node.settings import LONGEST_BACKOFF_FACTOR
-from keyturn_lab.node.status import Observed, outcome, pod_status
+from keyturn_lab.node.status import Observed, outcome
 from keyturn_lab.node.workspace import Unsupported, Workspace
 
 CONFIG_RETRY_SECONDS = 1.0
-REPORT_DELAY_SECONDS = 0.005
 DEFAULT_GRACE_SECONDS = 30
-GONE, CONFLICT = 404, 409
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +29,6 @@ class Pod:
         self.item, self.address, self._host = item, address, host
         metadata, spec = item["metadata"], item["spec"]
         self.uid, self.namespace, self.name = metadata["uid"], metadata["namespace"], metadata["name"]
-        self.path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
         self.phase = "Pending"
         self._workspace = Workspace(lambda: self.item, address=address, host=host, on_change=self._on_reference)
         self.init = [self._container(entry, "initContainerStatuses") for entry in spec.get("initContainers") or []]
@@ -38,13 +36,12 @@ class Pod:
         self._started = (item.get("status") or {}).get("startTime") or now()
         self._ending = asyncio.Event()
         self._reference_changed = asyncio.Event()
-        self._dirty = asyncio.Event()
-        self._reported: Json = {"conditions": (item.get("status") or {}).get("conditions") or []}
+        self._reporter = Reporter(item, observe=self._observe, host=host)
         self._said: set[str] = set()
         self._update: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._life = self._spawn(self._live())
-        self._reporter = self._spawn(self._report_changes())
+        self._reporting = self._spawn(self._reporter.run())
 
     @property
     def containers(self) -> list[Container]:
@@ -56,7 +53,7 @@ class Pod:
         metadata = ("labels", "annotations")
         changed = any(item["metadata"].get(field) != self.item["metadata"].get(field) for field in metadata)
         self.item = item
-        self._dirty.set()
+        self._reporter.changed()
         if changed:
             self._on_reference()
         if item["metadata"].get("deletionTimestamp"):
@@ -71,7 +68,7 @@ class Pod:
 
     def abandon(self, grace: float) -> None:
         """As `end`, but nobody is told: the node itself goes."""
-        self._reporter.cancel()
+        self._reporting.cancel()
         self._stop()
         asyncio.get_running_loop().call_later(grace, self.kill)
 
@@ -128,7 +125,7 @@ class Pod:
             log.exception("pod %s/%s", self.namespace, self.name)
             await self._say("NodeError", f"{type(error).__name__} in the lab's node; see its log")
         finally:
-            self._dirty.set()
+            self._reporter.changed()
 
     async def _wait_for_references(self) -> None:
         while not self._ending.is_set():
@@ -157,7 +154,7 @@ class Pod:
             wait = container.back_off(initial, initial * LONGEST_BACKOFF_FACTOR)
             if code is not None and wait:
                 container.wait_in_back_off(wait)
-            self._dirty.set()
+            self._reporter.changed()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), wait or 0.01)
             if code is not None and not self._ending.is_set():
@@ -176,7 +173,7 @@ class Pod:
             await self._say("CreateContainerConfigError", str(error), only=container)
             return None
         probes = self._prober(container).start()
-        self._dirty.set()
+        self._reporter.changed()
         if self._ending.is_set():  # asked to end while it was being started
             container.ask_to_stop()
         try:
@@ -187,11 +184,11 @@ class Pod:
         finally:
             for probe in probes:
                 probe.cancel()
-            self._dirty.set()
+            self._reporter.changed()
 
     def _prober(self, container: Container) -> Prober:
         def restart(reason: str) -> None:
-            self._spawn(self._event("Unhealthy", reason))
+            self._spawn(self._reporter.event("Unhealthy", reason))
             grace = self.item["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
             container.ask_to_stop()
             pid = container.pid
@@ -203,7 +200,7 @@ class Pod:
             address=self.address,
             session=host.probe_session,
             mounter=host.mounter,
-            on_change=self._dirty.set,
+            on_change=self._reporter.changed,
             on_failure=restart,
         )
 
@@ -236,46 +233,13 @@ class Pod:
         for container in [only] if only else self.containers:
             if "terminated" not in container.state or only:
                 container.state = {"waiting": {"reason": reason, "message": message}}
-        self._dirty.set()
+        self._reporter.changed()
         if message not in self._said:
             self._said.add(message)
-            await self._event(reason, message)
+            await self._reporter.event(reason, message)
 
-    async def _event(self, reason: str, message: str) -> None:
-        involved = {"kind": "Pod", "apiVersion": "v1", "namespace": self.namespace, "name": self.name, "uid": self.uid}
-        body = {
-            "metadata": {"generateName": f"{self.name}."},
-            "type": "Warning",
-            "reason": reason,
-            "message": message[:1000],
-            "source": {"component": "kubelet", "host": self._host.settings.name},
-            "involvedObject": involved,
-            "firstTimestamp": now(),
-            "lastTimestamp": now(),
-            "count": 1,
-        }
-        with suppress(Refused, *UNREACHABLE):  # an event is a courtesy; the namespace may be going
-            await self._host.api.call("POST", f"/api/v1/namespaces/{self.namespace}/events", body)
-
-    async def _report_changes(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            await asyncio.sleep(REPORT_DELAY_SECONDS)
-            try:
-                await self._report()
-            except Refused as error:
-                if error.status == GONE:
-                    return
-                log.info("status of %s/%s: %s", self.namespace, self.name, error)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._dirty.set()
-            except UNREACHABLE:
-                await asyncio.sleep(RETRY_SECONDS)
-                self._dirty.set()
-
-    async def _report(self) -> None:
-        seen = Observed(
+    def _observe(self, conditions: list[Json]) -> Observed:
+        return Observed(
             pod=self.item,
             phase=self.phase,
             init=self.init,
@@ -283,25 +247,20 @@ class Pod:
             address=self.address,
             node_address=self._host.settings.address,
             started=self._started,
-            conditions=self._reported["conditions"],
+            conditions=conditions,
         )
-        status = pod_status(seen, now=now())
-        if status != self._reported:
-            body = {"metadata": {"uid": self.uid}, "status": status}
-            await self._host.api.call("PATCH", f"{self.path}/status", body, content_type=STRATEGIC_MERGE_PATCH)
-            self._reported = status
 
     async def _finish(self) -> None:
         """Its last status, and then the object goes: only the node may say that a pod's processes are gone."""
         await self.ended()
-        self._reporter.cancel()
+        self._reporting.cancel()
         if self.phase not in ("Succeeded", "Failed"):
             self.phase = outcome(self.main)
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
         while True:
             try:
-                await self._report()
-                await self._host.api.call("DELETE", self.path, options)
+                with suppress(Refused):  # its last status is worth less than its end
+                    await self._reporter.report()
+                await self._reporter.delete()
             except Refused as error:
                 if error.status in (GONE, CONFLICT):
                     return

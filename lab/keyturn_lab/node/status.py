@@ -23,7 +23,7 @@ class Observed:
     address: str
     node_address: str
     started: str
-    conditions: Sequence[Json]
+    conditions: list[Json]
     """As they were reported last."""
 
 
