@@ -22,6 +22,7 @@ from keyturn.domain.targets import metadata_is_as_wanted, target_name
 
 SOON = timedelta(seconds=2)
 SLOWLY = timedelta(minutes=5)
+LATE = timedelta(hours=1)  # after its start (or AWS's own next date) a rotation that has not begun is overdue
 OWNED_BY_RUN = "a RotationRun is active"
 
 
@@ -98,22 +99,31 @@ def secret_plan(observed: ObservedSecret, now: datetime) -> SecretPlan:
     due = _due(observed, now)
     seen = Seen(observed=observed, mirror=mirror, settled=settled, due=due)
     finding = next((found for check in CHECKS for found in [check(seen, now)] if found is not None), None)
-    actions = (*(finding.actions if finding else ()), *_beyond_history(observed))
-    times = [finding.look_again_at if finding else None, due.start if due and may_start(seen) else None]
+    actions = (*(finding.actions if finding else ()), *(_beyond_history(observed) if _acts(observed.secret) else ()))
+    times = [finding.look_again_at if finding else None, *_times(seen, finding, now)]
     again = min((time for time in times if time is not None), default=None)
     return SecretPlan(finding=finding, mirror=mirror, settled=settled, due=due, actions=actions, look_again_at=again)
 
 
 def known_mirrors(observed: ObservedSecret) -> tuple[MirrorStatus | None, MirrorStatus | None]:
-    """What the Secret holds as far as anybody wrote it down, and the part of it whose run is over."""
+    """What the Secret holds as far as anybody wrote it down, and the part of it that had its rollout.
+
+    A run that was superseded has left its rollout to its successor: what it wrote is not settled.
+    """
     status = observed.secret.status
-    written = [status.mirror, *(run.mirror for run in observed.runs)]
-    mirror = max((known for known in written if known is not None), key=_age, default=None)
-    over = [run.mirror for run in observed.runs if run.over and run.mirror is not None]
+    mirror = newest_mirror(status.mirror, observed.runs)
+    over = [run.mirror for run in observed.runs if run.over and run.mirror is not None and run.result != "Superseded"]
     if status.settled is not None and status.mirror is not None:
         over.append(status.mirror.model_copy(update={"version_id": status.settled.version_id, "epoch": status.settled.epoch}))
     settled = max(over, key=_age, default=None)
     return mirror, settled
+
+
+def newest_mirror(in_status: MirrorStatus | None, runs: Sequence[RunView]) -> MirrorStatus | None:
+    """What was written last. A run that found nothing to write knows a newer shape of the same content: the youngest one is right."""
+    youngest_first = sorted(runs, key=lambda run: (run.created, run.name), reverse=True)
+    written = [*(run.mirror for run in youngest_first), in_status]
+    return max((known for known in written if known is not None), key=_age, default=None)
 
 
 def _age(mirror: MirrorStatus) -> tuple[int, int]:
@@ -203,12 +213,12 @@ def change_has_a_run(seen: Seen, now: datetime) -> Finding | None:
     if not isinstance(source, SourceView) or mirror is None:
         return None
     current = source.labels.current
-    if settled is None or current != settled.version_id:
-        return _run(seen, Trigger.OBSERVED, current, "AWSCURRENT has moved")
+    if settled is None or current != settled.version_id or current != mirror.version_id:
+        return _run(seen, now, Trigger.OBSERVED, current, "AWSCURRENT has moved")
     if seen.observed.shape != mirror.shape:
-        return _run(seen, Trigger.EDITED, current, "the mirroring was edited")
+        return _run(seen, now, Trigger.EDITED, current, "the mirroring was edited")
     if mirror.epoch != settled.epoch:
-        return _run(seen, Trigger.EDITED, current, "the Secret was repaired after pods may have read something else")
+        return _run(seen, now, Trigger.EDITED, current, "the Secret was repaired after pods may have read something else")
     return None
 
 
@@ -262,10 +272,20 @@ def _failed(failure: Failure | None, now: datetime) -> Finding | None:
     return Finding(reason=failure.reason, message=failure.message, failure=failure.kind, look_again_at=again)
 
 
-def _run(seen: Seen, trigger: Trigger, version: str, reason: str) -> Finding:
-    metadata = seen.secret.metadata
+def _run(seen: Seen, now: datetime, trigger: Trigger, version: str, reason: str) -> Finding:
+    """The run of this change. One that is over and has not settled it is followed by another, after a while if it failed."""
+    metadata, over = seen.secret.metadata, {run.name: run for run in seen.observed.runs if run.over}
     epoch = seen.mirror.epoch if seen.mirror else 0
-    name = change_run(metadata.name, uid=metadata.uid, epoch=epoch, version=version, shape=seen.observed.shape)
+    tried: list[RunView] = []
+    while True:
+        shape = f"{seen.observed.shape} {len(tried)}" if tried else seen.observed.shape
+        name = change_run(metadata.name, uid=metadata.uid, epoch=epoch, version=version, shape=shape)
+        if name not in over:
+            break
+        tried.append(over[name])
+    again = max((run.completed + SLOWLY for run in tried if run.failed and run.completed is not None), default=now)
+    if again > now:
+        return Finding(reason="ContentChanged", message=f"{reason}; RotationRun {tried[-1].name} failed", look_again_at=again)
     spec = {"secretRef": {"name": metadata.name}, "trigger": trigger.value, "versionId": version, "reason": reason}
     return Finding(reason="ContentChanged", message=reason, actions=(CreateRun(name=name, spec=spec),))
 
@@ -275,15 +295,39 @@ def _run(seen: Seen, trigger: Trigger, version: str, reason: str) -> Finding:
 
 def may_start(seen: Seen) -> bool:
     """Nothing but time stands between a due slot and its run."""
+    return seen.mirror is not None and _may_rotate(seen)
+
+
+def _may_rotate(seen: Seen) -> bool:
     observed, source = seen.observed, seen.observed.source
     return (
         seen.secret.spec.suspend is None
         and observed.may_rotate.allowed
         and observed.rotates_too is None
-        and seen.mirror is not None
         and isinstance(source, SourceView)
         and source.rotation_configured
     )
+
+
+def _times(seen: Seen, finding: Finding | None, now: datetime) -> tuple[datetime, ...]:
+    """When time alone changes something: a slot's start, and when a rotation that has not begun is overdue.
+
+    A start that has come and has to wait is no time to look again, or the loop would spin: what it waits for wakes the object.
+    """
+    source, late = seen.observed.source, []
+    if seen.due is not None:
+        late.append(seen.due.start + LATE)
+        if _may_rotate(seen):
+            acted = finding is not None and bool(finding.actions)
+            late.append(now + SOON if acted and seen.due.has_come(now) else seen.due.start)
+    if isinstance(source, SourceView) and source.next_rotation is not None:
+        late.append(source.next_rotation + LATE)
+    return tuple(time for time in late if time > now)
+
+
+def _acts(secret: RotatingSecret) -> bool:
+    """Neither being deleted nor suspended altogether."""
+    return secret.metadata.deletion_timestamp is None and secret.spec.suspend is not Suspend.EVERYTHING
 
 
 def _due(observed: ObservedSecret, now: datetime) -> Due | None:
@@ -331,8 +375,14 @@ def schedule_since(secret: RotatingSecret, now: datetime) -> datetime | None:
 
 def _beyond_history(observed: ObservedSecret) -> tuple[Action, ...]:
     """The oldest finished runs, past the limit, once what they wrote is in the status."""
-    written = observed.secret.status.settled
+    written, times = observed.secret.status.settled, observed.secret.status.rotation
+    slot = times.last_schedule_time if times else None
     over = sorted((run for run in observed.runs if run.over and run.owned), key=lambda run: (run.completed or run.created, run.name))
     surplus = over[: max(len(over) - observed.secret.spec.history_limit, 0)]
-    safe = [run for run in surplus if run.mirror is None or (written is not None and run.mirror.epoch <= written.epoch)]
+    safe = [
+        run
+        for run in surplus
+        if (run.mirror is None or (written is not None and run.mirror.epoch <= written.epoch))
+        and (run.slot is None or (slot is not None and run.slot <= slot))
+    ]
     return tuple(DeleteRun(name=run.name, uid=run.uid) for run in safe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from keyturn.api import Action as RunAction
 from keyturn.api import (
@@ -22,10 +22,9 @@ from keyturn.domain.consumers import Content, Count, count_pods
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import RunView, SourceView
 from keyturn.domain.run_record import short
-from keyturn.domain.secret_plan import ObservedSecret, SecretPlan, last_attempt, schedule_since, schedule_text
+from keyturn.domain.secret_plan import LATE, ObservedSecret, SecretPlan, last_attempt, schedule_since, schedule_text
 from keyturn.domain.targets import target_name
 
-LATE = timedelta(hours=1)  # after its start (or AWS's own next date) a rotation that has not begun is overdue
 STALLING = frozenset({FailureKind.DENIED, FailureKind.MISSING, FailureKind.INVALID, FailureKind.FORBIDDEN})
 
 
