@@ -56,8 +56,9 @@ crds: .venv/.synced ## Write crds/, the chart's copies of them, and the API refe
 bench: controlplane ## Measure, and print the table of benchmarks/README.md
 	$(PYTHON) -m benchmarks
 
-image: ## Build the container image
-	docker build --tag keyturn:dev .
+image: ## Build the container image; PYTHON_DIGEST=sha256:... is the digest of the Python slim image to build on
+	@test -n "$(PYTHON_DIGEST)" || { echo "say on which image to build: make image PYTHON_DIGEST=sha256:..." >&2; exit 1; }
+	docker build --build-arg PYTHON_DIGEST=$(PYTHON_DIGEST) --tag keyturn:dev .
 
 clean: ## Remove what was made here; the control plane's binaries stay in the user's cache
 	rm -rf .venv .tools dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -157,8 +157,10 @@ class Objects(Protocol):
     async def delete_run(self, namespace: str, name: str, *, uid: str) -> None:
         """Delete a finished run that is past the history limit; a missing one is fine."""
 
-    async def patch_status(self, kind: str, namespace: str | None, name: str, *, uid: str, patch: Json) -> Json:
-        """Merge-patch of the status subresource, refused (CONFLICT) if the object is another one by now; answers the object."""
+    async def patch_status(
+        self, kind: str, namespace: str | None, name: str, *, uid: str, patch: Json, resource_version: str | None = None
+    ) -> Json:
+        """Merge-patch of the status subresource, refused (CONFLICT) if the object is another one, or newer than the version, by now."""
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
         """A connection's static credentials: aws_access_key_id, aws_secret_access_key and optionally aws_session_token."""

@@ -43,7 +43,8 @@ class Publisher:
     async def status(self, key: Key, metadata: ObjectMeta, status: Status) -> bool:
         """Write the status if it differs from the stored one; False if the object is gone or another one by now.
 
-        The stored one is read again, because an event may have brought a newer one meanwhile.
+        The write holds to the resourceVersion that is known (the status of a custom resource ignores metadata.uid): a stale leader, or a
+        pass that an edit has overtaken, is a CONFLICT.
         """
         raw = self.world.objects.raw(key)
         if raw is None or raw["metadata"]["uid"] != metadata.uid:
@@ -52,12 +53,19 @@ class Publisher:
         if not patch:
             return True
         try:
-            answer = await self.objects.patch_status(key.kind.value, key.namespace or None, key.name, uid=metadata.uid, patch=patch)
+            answer = await self.objects.patch_status(
+                key.kind.value,
+                key.namespace or None,
+                key.name,
+                uid=metadata.uid,
+                patch=patch,
+                resource_version=raw["metadata"]["resourceVersion"],
+            )
         except OutsideError as error:
-            if error.kind in {FailureKind.MISSING, FailureKind.CONFLICT}:
-                self.world.objects.drop(key) if error.kind is FailureKind.MISSING else None
-                return False
-            raise
+            if error.kind is not FailureKind.MISSING:
+                raise
+            self.world.objects.drop(key)
+            return False
         self.world.objects.put(key.kind, answer)
         return True
 

@@ -1,0 +1,1 @@
+"""How fast and how small, on the lab's control plane and a fast stand-in of AWS's read path. Run by `make bench`."""
