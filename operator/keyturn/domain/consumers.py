@@ -107,10 +107,11 @@ def _treatment(kind: WorkloadKind, rule: WorkloadRule | None) -> Treatment:
     return Treatment.RESTART if kind in RESTARTABLE else Treatment.REPORTED
 
 
-def runs_on(pod: PodView, content: Content, consumer: Consumer, limits: Limits) -> bool:
+def runs_on(pod: PodView, content: Content, consumer: Consumer, limits: Limits, *, now: datetime) -> bool:
     """Whether it is proved that this pod reads the content."""
-    if consumer.treatment is Treatment.RELOADS and _only_mounts(consumer.use):
-        return True  # counted by time for the whole workload, see `reloaded_at`
+    reloaded = reloaded_at(consumer, content)
+    if reloaded is not None and now >= reloaded:
+        return True
     if pod.created >= content.since + limits.margin:
         return True
     waited = content.created_by_us and consumer.use is not None and not consumer.use.optional
@@ -144,10 +145,10 @@ class Count:
         return self.on_content == self.pods and not self.unready
 
 
-def count_pods(pods: Sequence[PodView], content: Content, consumer: Consumer, limits: Limits) -> Count:
+def count_pods(pods: Sequence[PodView], content: Content, consumer: Consumer, limits: Limits, *, now: datetime) -> Count:
     """Count a workload's pods. An ended pod holds nothing; a terminating one still runs on what it read."""
     living = [pod for pod in pods if not pod.ended]
-    old = tuple(pod.name for pod in living if not runs_on(pod, content, consumer, limits))
+    old = tuple(pod.name for pod in living if not runs_on(pod, content, consumer, limits, now=now))
     unready = tuple(
         f"{pod.name}: {pod.problem or 'not ready'}" for pod in living if not pod.ready and not pod.terminating and pod.name not in old
     )

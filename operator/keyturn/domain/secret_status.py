@@ -15,12 +15,13 @@ from keyturn.api import (
     Settled,
     SourceStatus,
     Trigger,
+    WorkloadState,
 )
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
 from keyturn.domain.consumers import Content, Count, count_pods
 from keyturn.domain.failures import FailureKind
-from keyturn.domain.observed import RunView, SourceView
+from keyturn.domain.observed import Failure, RunView, SourceView
 from keyturn.domain.run_record import short
 from keyturn.domain.secret_plan import LATE, ObservedSecret, SecretPlan, last_attempt, schedule_since, schedule_text
 from keyturn.domain.targets import target_name
@@ -36,10 +37,10 @@ def secret_status(
     written = next((outcome for action, outcome in outcomes if isinstance(action, WriteMirror)), None)
     mirror = written.mirror if isinstance(written, Mirrored) else plan.mirror
     settled = plan.settled
-    if isinstance(written, Mirrored) and settled is None:
+    if isinstance(written, Mirrored) and plan.mirror is None and (written.created or not written.changed):
         settled = written.mirror  # the first content: nobody can be running on an older one
     source = _source(observed, before.source, written, mirror)
-    adoption = _adoption(observed, mirror)
+    adoption = _adoption(observed, mirror, now)
     times = _times(observed, plan, now)
     verdicts = _verdicts(observed, plan, written, mirror, adoption, times, now)
     active = next((run for run in observed.runs if not run.over), None)
@@ -105,8 +106,8 @@ def _times(observed: ObservedSecret, plan: SecretPlan, now: datetime) -> Rotatio
 # --- adoption --------------------------------------------------------------------------------------------------------
 
 
-def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None) -> Adoption | None:
-    """Counted by a run while one rolls out, by the pods of this pass, or as it stands."""
+def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None, now: datetime) -> Adoption | None:
+    """Counted by a run while one rolls out, by the pods of this pass, or as it stands: for the content for which it was counted."""
     run = next((run for run in observed.runs if not run.over and run.workloads and run.mirror is not None), None)
     if run is not None:
         return Adoption(
@@ -115,8 +116,9 @@ def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None) -> Adoption
             workloads=len(run.workloads),
         )
     if observed.consumers is None or mirror is None:
-        return observed.secret.status.adoption
-    counts = _counts(observed, mirror)
+        before = observed.secret.status.adoption
+        return before.model_copy(update={"pods_on_version": 0}) if before and _is_new(observed, mirror) else before
+    counts = _counts(observed, mirror, now)
     return Adoption(
         pods=sum(count.pods for count in counts.values() if count),
         pods_on_version=sum(count.on_content for count in counts.values() if count),
@@ -124,22 +126,28 @@ def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None) -> Adoption
     )
 
 
-def _counts(observed: ObservedSecret, mirror: MirrorStatus) -> Mapping[tuple[str, str], Count | None]:
+def _is_new(observed: ObservedSecret, mirror: MirrorStatus | None) -> bool:
+    """The Secret has another content than the one that the status is about."""
+    before = observed.secret.status.mirror
+    return mirror is not None and before is not None and before.epoch != mirror.epoch
+
+
+def _counts(observed: ObservedSecret, mirror: MirrorStatus, now: datetime) -> Mapping[tuple[str, str], Count | None]:
     adopts = observed.secret.spec.target.conflict.value == "Adopt"
     content = Content(version=mirror.version_id, epoch=mirror.epoch, since=mirror.time, created_by_us=mirror.epoch == 1 and not adopts)
     return {
-        consumer.ref: count_pods(pods, content, consumer, observed.limits) if pods is not None else None
+        consumer.ref: count_pods(pods, content, consumer, observed.limits, now=now) if pods is not None else None
         for consumer in observed.consumers or ()
         for pods in [observed.pods.get(consumer.ref)]
     }
 
 
-def _adopted(observed: ObservedSecret, adoption: Adoption | None) -> cond.Verdict:
+def _adopted(observed: ObservedSecret, adoption: Adoption | None, mirror: MirrorStatus) -> cond.Verdict:
     """Unknown is never adopted: no consumer known, a list that failed, workloads that are left out."""
     before = cond.find(observed.secret.status.conditions, "Adopted")
     if adoption is None:
         return cond.unknown("NotCounted", "no pod has been counted yet")
-    if observed.consumers is None and before is not None and not _rolling(observed):
+    if observed.consumers is None and before is not None and not _rolling(observed) and not _is_new(observed, mirror):
         return cond.Verdict(status=before.status, reason=before.reason, message=before.message)
     if observed.excluded:
         return cond.unknown(
@@ -147,7 +155,8 @@ def _adopted(observed: ObservedSecret, adoption: Adoption | None) -> cond.Verdic
         )
     if adoption.workloads == 0:
         return cond.unknown("NoConsumer", "no workload of the namespace refers to the Secret")
-    if observed.consumers is not None and any(observed.pods.get(consumer.ref) is None for consumer in observed.consumers):
+    listed = observed.consumers is None or all(observed.pods.get(consumer.ref) is not None for consumer in observed.consumers)
+    if not listed or any(workload.state is WorkloadState.UNKNOWN for run in observed.runs if not run.over for workload in run.workloads):
         return cond.unknown("PodsUnknown", "the pods of a workload could not be listed")
     say = f"{adoption.pods_on_version} of {adoption.pods} pods in {adoption.workloads} workloads run on the version that the Secret holds"
     if adoption.pods_on_version == adoption.pods:
@@ -177,7 +186,7 @@ def _verdicts(
         verdicts["Mirrored"] = cond.false(ready.reason, ready.message)
     else:
         verdicts["Mirrored"] = cond.true("Written", f"Secret {mirror.secret_name} holds version {mirror.version_id}")
-        verdicts["Adopted"] = _adopted(observed, adoption)
+        verdicts["Adopted"] = _adopted(observed, adoption, mirror)
     verdicts["RotationOnTime"] = _on_time(observed, plan, times, now)
     return verdicts
 
@@ -200,6 +209,9 @@ def _ready(observed: ObservedSecret, plan: SecretPlan, written: Outcome | None, 
         return cond.stalled(run.result or "ContentInvalid", run.message)
     if mirror is None:
         return cond.reconciling("Mirroring", "the Secret is not written yet")
+    if observed.target is None and not isinstance(written, Mirrored):
+        why = finding.message if finding is not None else "it is written again"
+        return cond.reconciling("SecretMissing", f"Secret {mirror.secret_name} is not there: {why}")
     current = source.labels.current if isinstance(source, SourceView) else mirror.version_id
     if isinstance(written, Moved) or (current != mirror.version_id and (run is None or run.to == current or _follows(run))):
         return cond.reconciling("VersionChanged", f"version {current} is current, and is being brought to Secret {mirror.secret_name}")
@@ -211,9 +223,9 @@ def _follows(run: RunView) -> bool:
 
 
 def _as_before(observed: ObservedSecret) -> dict[str, cond.Verdict] | None:
-    """A passing fault does not take back what is true: the Secret still holds the version that was current."""
+    """A passing fault does not take back what is true: the Secret, if it is there, still holds the version that was current."""
     before = cond.find(observed.secret.status.conditions, cond.READY)
-    if before is None or not cond.holds(observed.secret.status.conditions, cond.READY):
+    if before is None or observed.target is None or not cond.holds(observed.secret.status.conditions, cond.READY):
         return None
     return {cond.READY: cond.true(before.reason, before.message)}
 
@@ -222,6 +234,9 @@ def _on_time(observed: ObservedSecret, plan: SecretPlan, times: RotationTimes | 
     """Whether rotations happen when they should, whoever owns the schedule."""
     source, secret = observed.source, observed.secret
     if not isinstance(source, SourceView):
+        before = cond.find(secret.status.conditions, "RotationOnTime")
+        if before is not None and isinstance(source, Failure) and source.kind is FailureKind.TRANSIENT:
+            return cond.Verdict(status=before.status, reason=before.reason, message=before.message)
         return cond.unknown("SourceUnread", "AWS has not said when the secret was rotated")
     scheduled = secret.spec.rotation is not None and secret.spec.rotation.schedule is not None
     if observed.rotates_too is not None and scheduled:
@@ -238,10 +253,12 @@ def _on_time(observed: ObservedSecret, plan: SecretPlan, times: RotationTimes | 
         return cond.false(
             "RotationNotConfigured", f"secret {source.name} has no rotation in AWS; configure it, for instance with: {command}"
         )
-    if plan.due is not None and plan.due.overdue(now, tolerance=LATE) and not observed.runs:
+    if plan.due is not None and plan.due.overdue(now, tolerance=LATE) and all(run.over for run in observed.runs):
         return cond.false("Overdue", f"the rotation of {plan.due.slot:%Y-%m-%d %H:%M}Z has not begun")
     if source.next_rotation is not None and now > source.next_rotation + LATE:
         return cond.false("Overdue", f"AWS should have rotated the secret by {source.next_rotation:%Y-%m-%d %H:%M}Z")
+    if scheduled and secret.spec.suspend is not None:
+        return cond.true("Suspended", f"spec.suspend: {secret.spec.suspend.value}; no rotation is started by the schedule")
     if scheduled:
         when = (
             f"the next rotation starts at {times.next_time:%Y-%m-%d %H:%M}Z"

@@ -153,7 +153,7 @@ def _judge(
     """One workload's state. The order of the questions is the table of consumers in the API's documentation."""
     if pods is None:
         return _status(consumer, WorkloadState.UNKNOWN, None, "its pods could not be listed", tries)
-    count = count_pods(pods, content, consumer, limits)
+    count = count_pods(pods, content, consumer, limits, now=now)
     marked = annotated(consumer.workload, annotation, content)
     reloaded = reloaded_at(consumer, content)
     if reloaded is not None:

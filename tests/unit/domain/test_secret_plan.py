@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_each_check_finds_its_own_trouble(expected: str, trouble: dict[str, Any]
     assert reason(observed_secret(**trouble)) == expected
 
 
-@pytest.mark.parametrize(("first", "second"), list(zip(TROUBLES, TROUBLES[1:], strict=False)))
+@pytest.mark.parametrize(("first", "second"), list(pairwise(TROUBLES)))
 def test_of_two_troubles_the_one_that_is_earlier_in_the_chain_decides(
     first: tuple[str, dict[str, Any]], second: tuple[str, dict[str, Any]]
 ) -> None:
