@@ -46,10 +46,9 @@ class Progress:
     wave_ready: datetime | None = None
     workloads: Mapping[tuple[str, str], WorkloadStatus] | None = None
 
-    def tries(self, ref: tuple[str, str]) -> int:
-        """How often the annotation of a workload has been set."""
-        known = (self.workloads or {}).get(ref)
-        return known.restarts if known else 0
+    def known(self, ref: tuple[str, str]) -> WorkloadStatus | None:
+        """What was last written of a workload: how often its annotation has been set, and why it was refused."""
+        return (self.workloads or {}).get(ref)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ def rollout(
     `pods` has None where a list failed: such a workload is never complete. `budget` is how many workloads may begin a restart now.
     """
     verdicts = {
-        consumer.ref: _judge(consumer, pods.get(consumer.ref), content, annotation, before.tries(consumer.ref), limits, now)
+        consumer.ref: _judge(consumer, pods.get(consumer.ref), content, annotation, before.known(consumer.ref), limits, now)
         for consumer in consumers
     }
     waves = sorted({consumer.wave for consumer in consumers if consumer.treatment is not Treatment.REPORTED})
@@ -146,11 +145,12 @@ def _judge(
     pods: Sequence[PodView] | None,
     content: Content,
     annotation: str,
-    tries: int,
+    known: WorkloadStatus | None,
     limits: Limits,
     now: datetime,
 ) -> WorkloadStatus:
     """One workload's state. The order of the questions is the table of consumers in the API's documentation."""
+    tries = known.restarts if known else 0
     if pods is None:
         return _status(consumer, WorkloadState.UNKNOWN, None, "its pods could not be listed", tries)
     count = count_pods(pods, content, consumer, limits, now=now)
@@ -166,20 +166,20 @@ def _judge(
         return _status(consumer, WorkloadState.ADOPTED, count, "every pod is newer than the content", tries)
     if consumer.treatment is not Treatment.RESTART:
         return _status(consumer, WorkloadState.WAITING, count, _who_restarts(consumer, count), tries)
-    return _restart_state(consumer, count, marked=marked, tries=tries)
+    return _restart_state(consumer, count, known, marked=marked, tries=tries)
 
 
-def _restart_state(consumer: Consumer, count: Count, *, marked: bool, tries: int) -> WorkloadStatus:
+def _restart_state(consumer: Consumer, count: Count, known: WorkloadStatus | None, *, marked: bool, tries: int) -> WorkloadStatus:
     if not marked:
         if tries >= TRIES:
             message = "its restart annotation was taken away again after it had been set a second time"
             return _status(consumer, WorkloadState.REVERTED, count, message, tries)
-        return _status(
-            consumer, WorkloadState.PENDING, count, "to be restarted" if not tries else "its restart annotation was reverted", tries
-        )
+        refused = known.message if known and known.state is WorkloadState.PENDING else None
+        message = refused or ("its restart annotation was reverted" if tries else "to be restarted")
+        return _status(consumer, WorkloadState.PENDING, count, message, tries)
     if consumer.workload.paused:
         return _status(consumer, WorkloadState.WAITING, count, "is paused: it restarts when somebody resumes it", tries)
-    if by_hand := _replaced_by_hand(consumer):
+    if count.old and (by_hand := _replaced_by_hand(consumer)):
         return _status(consumer, WorkloadState.WAITING, count, f"{by_hand}: somebody must delete {_names(count.old)}", tries)
     return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
 
