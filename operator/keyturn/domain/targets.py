@@ -106,7 +106,8 @@ def decide_write(
     The same content written again (a deleted Secret, a repair that no pod can have seen) keeps both: pods that run on it still do.
     """
     if recorded is None:
-        epoch = live_epoch if live_epoch is not None else 1
+        known = live_epoch or 0
+        epoch = known + 1 if known == 0 or (exists and not same_data) else known
         return Write(epoch=epoch, changed=not same_data, needed=not (exists and same_data and same_metadata))
     epoch = max(recorded.epoch, live_epoch or 0)
     repeated = recorded.version_id == version and recorded.shape == shape

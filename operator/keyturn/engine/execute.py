@@ -6,10 +6,10 @@ import logging
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from keyturn.api import API_VERSION, MirrorStatus, RotatingSecret
+from keyturn.api import API_VERSION, ConflictPolicy, MirrorStatus, RotatingSecret
 from keyturn.domain.actions import (
     Action,
     AdoptRun,
@@ -32,6 +32,7 @@ from keyturn.domain.targets import (
     Write,
     conflict_with,
     decide_write,
+    is_ours,
     metadata_is_as_wanted,
     owner_reference,
     target_name,
@@ -187,9 +188,9 @@ class Executor:
         if not write.needed:
             written = Written(view=live.view, time=live.written or value.created)
             self.world.put_target(secret.metadata.namespace, live.view)
-            return self._mirrored(secret, value, write, written, wrote=False)
+            return self._mirrored(secret, value, _adopted(write, secret, recorded, live), written, wrote=False)
         written = await self.secrets.replace(live, _manifest(secret, value, content, write.epoch))
-        return self._mirrored(secret, value, write, written)
+        return self._mirrored(secret, value, _adopted(write, secret, recorded, live), written)
 
     async def _may_have_been_read(self, secret: RotatingSecret, live: LiveSecret) -> bool:
         """Whether a pod may have started on what somebody else wrote into the Secret."""
@@ -229,6 +230,19 @@ class Executor:
         )
 
 
+def _adopted(write: Write, secret: RotatingSecret, recorded: MirrorStatus | None, live: LiveSecret) -> Write:
+    """What the first write onto an adopted Secret means for the pods that use it already.
+
+    The same content: they run on it since whoever wrote it did. Written by us and not in the status: the process died between the two, and
+    nobody knows what they run on.
+    """
+    if recorded is not None or secret.spec.target.conflict is not ConflictPolicy.ADOPT:
+        return write
+    if is_ours(secret, live.view, None):
+        return replace(write, changed=True)
+    return write if write.changed else replace(write, since=live.touched)
+
+
 def _decide(
     secret: RotatingSecret,
     recorded: MirrorStatus | None,
@@ -239,7 +253,10 @@ def _decide(
     may_have_been_read: bool,
 ) -> Write:
     """Compare, and leave the decision to the domain."""
-    said = live is not None and live.view.version == value.version_id and live.view.epoch is not None
+    least = recorded.epoch if recorded is not None else 1
+    said = (
+        live is not None and live.view.version == value.version_id and (live.view.epoch or 0) >= least and is_ours(secret, live.view, None)
+    )
     return decide_write(
         recorded=recorded,
         live_epoch=live.view.epoch if live else None,
