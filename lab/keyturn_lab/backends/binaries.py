@@ -29,6 +29,16 @@ class Account:
         entry = pwd.getpwnam(UNPRIVILEGED)
         return cls(uid=entry.pw_uid, gid=entry.pw_gid)
 
+    def command(self, program: Path, *arguments: str) -> list[str]:
+        """The command line that runs the program as this user, and ends it at once with whoever started it."""
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            if self.uid is not None:
+                raise FileNotFoundError("setpriv (of util-linux) is not installed, and PostgreSQL does not run as root")
+            return [str(program), *arguments]
+        become = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"] if self.uid is not None else []
+        return [setpriv, *become, "--pdeathsig=QUIT", "--", str(program), *arguments]
+
     def own(self, path: Path) -> None:
         """Give a file or folder to this user."""
         if self.uid is not None and self.gid is not None:
@@ -60,9 +70,7 @@ def reachable(binaries: Path, account: Account, scratch: Path) -> Path:
 
 def _runs(program: Path, account: Account) -> bool:
     try:
-        finished = subprocess.run(
-            [program, "--version"], user=account.uid, group=account.gid, capture_output=True, cwd="/", timeout=30, check=False
-        )
+        finished = subprocess.run(account.command(program, "--version"), capture_output=True, cwd="/", timeout=30, check=False)
     except PermissionError:
         return False
     return finished.returncode == 0

@@ -4,6 +4,7 @@ The server asks everybody for a SCRAM password, as a server in production does. 
 installation is run, and with `tls` it gets a certificate.
 """
 
+import os
 import secrets
 import shutil
 import signal
@@ -22,11 +23,13 @@ from pg8000.native import Connection, identifier, literal
 
 from keyturn_lab.backends import binaries as programs
 from keyturn_lab.ports import free_port
+from keyturn_lab.processes import ChildProcess
 
 SUPERUSER = "postgres"
 READY_WITHIN = 20.0  # seconds; on a quiet machine it takes one
 STOPPED_WITHIN = 10.0
 CLIENT_TIMEOUT = 30.0
+INITDB = ("--auth=scram-sha-256", "--no-sync", "--no-instructions")
 START_ATTEMPTS = 3  # another program may take the free port before the server does
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -70,7 +73,7 @@ class Postgres:
         self._settings = SETTINGS | dict(settings or {})
         self._tls = tls
         self._plaintext = plaintext
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._cleanup = ExitStack()
         self._password = secrets.token_urlsafe(24)
         self.port = 0
@@ -162,25 +165,10 @@ class Postgres:
         password_file.touch(mode=0o600)
         password_file.write_text(self._password)
         self._account.own(password_file)
-        options = [
-            "-D",
-            str(self._data),
-            "-U",
-            SUPERUSER,
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "-A",
-            "scram-sha-256",
-            "--no-sync",
-            "--no-instructions",
-        ]
+        options = [f"--pgdata={self._data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", *INITDB]
         with self.log.open("ab") as log:
             finished = subprocess.run(
-                [self._binaries / "initdb", *options, f"--pwfile={password_file}"],
-                user=self._account.uid,
-                group=self._account.gid,
-                extra_groups=[] if self._account.uid is not None else None,
+                self._account.command(self._binaries / "initdb", *options, f"--pwfile={password_file}"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -202,35 +190,25 @@ class Postgres:
                 self._account.own(self._data / name)
 
     def _start(self) -> None:
+        self._cleanup.callback(self.stop)
         for attempt in range(START_ATTEMPTS):
             self.port = free_port()
             options = [f"-c{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [self._binaries / "postgres", "-D", self._data, *options],
-                    user=self._account.uid,
-                    group=self._account.gid,
-                    extra_groups=[] if self._account.uid is not None else None,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                )
+            command = self._account.command(self._binaries / "postgres", "-D", str(self._data), *options)
+            self._process = ChildProcess("postgres", command, log=self.log, cwd=Path("/"))
+            self._process.start()
             if self._ready(self._process):
-                self._cleanup.callback(self.stop)
                 return
             if attempt == START_ATTEMPTS - 1 or "Address already in use" not in self.log.read_text(errors="replace"):
                 raise self._failure("the server ended while it started")
 
-    def _ready(self, process: "subprocess.Popen[bytes]") -> bool:
+    def _ready(self, process: ChildProcess) -> bool:
         deadline = time.monotonic() + READY_WITHIN
-        while process.poll() is None:
+        while process.running:
             try:
                 self.execute("SELECT 1")
             except (InterfaceError, DatabaseError):
                 if time.monotonic() > deadline:
-                    self.stop()
                     raise self._failure(f"the server was not ready within {READY_WITHIN:.0f} s") from None
                 time.sleep(0.02)
             else:
@@ -240,14 +218,9 @@ class Postgres:
     def stop(self) -> None:
         """Stop the server; harmless when it is not running. Its clients are disconnected."""
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(signal.SIGQUIT)  # at once, without a last checkpoint: the data is thrown away
-        try:
-            process.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(STOPPED_WITHIN)
+        if process is not None and process.running:
+            os.kill(process.pid, signal.SIGQUIT)  # at once, without a last checkpoint: the data is thrown away
+            process.stop(grace=STOPPED_WITHIN)
 
     def _failure(self, what: str) -> PostgresError:
         tail = self.log.read_text(errors="replace").splitlines()[-8:]

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -10,8 +11,10 @@ from typing import Self
 class MortalProxy:
     """`with MortalProxy(host, port) as proxy`; what a client sends at once counts as one request."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
+        """`delay` holds up each request so many seconds."""
         self._target = (host, port)
+        self._delay = delay
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -51,6 +54,8 @@ class MortalProxy:
             while data := source.recv(65536):
                 if counted and self._is_dead():
                     break
+                if counted and self._delay:
+                    time.sleep(self._delay)
                 target.sendall(data)
         for end in (source, target):
             self._close(end)

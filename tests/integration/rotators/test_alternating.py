@@ -136,6 +136,14 @@ def test_tables_that_a_clone_of_awss_function_owns_become_the_owners(shop: Shop)
     shop.use(f"ALTER TABLE {shop.app}.theirs ADD COLUMN c int", credential=clone)
 
 
+def test_a_clone_of_awss_function_acts_as_the_owner_from_its_next_login_on(shop: Shop) -> None:
+    made_by_aws(shop)
+    clone = shop.current
+    assert shop.use("SELECT current_user::text", credential=clone) == [[shop.clone]]
+    shop.rotate()
+    assert shop.use("SELECT current_user::text", credential=clone) == [[shop.app]]
+
+
 def test_a_row_level_policy_for_the_clone_is_the_owners_too(shop: Shop) -> None:
     others = Others(shop)
     made_by_aws(shop)
@@ -236,6 +244,27 @@ def test_a_superusers_secret_without_a_host_is_used_only_for_the_host_that_the_f
         shop.step(Step.SET, token)
     shop.environ["KEYTURN_SUPERUSER_HOST"] = shop.pg.host
     shop.step(Step.SET, token)
+
+
+@pytest.mark.parametrize("user", ["app", "clone"])
+def test_a_superuser_who_is_one_of_the_two_users_is_refused(shop: Shop, user: str) -> None:
+    shop.set_value("superuser", username=getattr(shop, user))
+    token = shop.store.start("app")
+    shop.step(Step.CREATE, token)
+    with pytest.raises(RotationError, match="cannot rotate itself"):
+        shop.step(Step.SET, token)
+
+
+def test_functions_that_the_databases_owner_puts_before_the_servers_own_are_never_called(shop: Shop) -> None:
+    traps = ("set_config(text, text, boolean)", "current_setting(text)", "format(text, name)", "quote_ident(text)", "quote_ident(name)")
+    shop.own("CREATE SCHEMA trap")
+    for trap in traps:
+        shop.own(f"CREATE FUNCTION trap.{trap} RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $t$trapped$t$; END'")
+    shop.own(f"GRANT USAGE ON SCHEMA trap TO PUBLIC; ALTER DATABASE {shop.database} SET search_path = trap, pg_catalog")
+    with pytest.raises(DatabaseError):
+        shop.use("SELECT current_setting('role')")
+    for _ in range(2):
+        shop.rotate()
 
 
 def test_a_wrong_superuser_password_is_told_as_such(shop: Shop) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.integration.rotators.proxies import MortalProxy
 from tests.integration.rotators.worlds import PASSWORD, Shop
 
 from keyturn_lab.ports import free_port
@@ -55,6 +56,16 @@ def test_a_statement_that_waits_for_a_lock_fails_within_the_steps_limit(shop: Sh
     shop.rotate()
     with shop.connection() as blocker:
         blocker.run("SELECT pg_advisory_lock(hashtextextended(:name, 0))", name=f"keyturn/{shop.app}")
+        started = time.monotonic()
+        error = failure_of_set(shop)
+    assert time.monotonic() - started < LIMIT + 1
+    assert error.kind is Kind.NETWORK
+
+
+def test_a_server_that_answers_slowly_every_time_does_not_stretch_the_steps_limit(shop: Shop) -> None:
+    with MortalProxy(shop.pg.host, shop.pg.port, delay=LIMIT / 8) as slow:
+        shop.set_value("app", port=slow.port)
+        shop.set_value("superuser", port=slow.port)
         started = time.monotonic()
         error = failure_of_set(shop)
     assert time.monotonic() - started < LIMIT + 1

@@ -1,5 +1,9 @@
 """The lab's own PostgreSQL: up quickly, closed to everybody without a password, and gone without a trace."""
 
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +43,23 @@ def test_it_is_cleaned_up_when_the_block_fails() -> None:
         _interrupted_in(server)
     assert server.port
     assert not server.log.parent.exists()
+
+
+def test_it_ends_with_a_process_that_is_killed_in_its_block() -> None:
+    program = (
+        "import time\nfrom keyturn_lab.backends import Postgres\n"
+        "with Postgres() as server:\n    print(server.log.parent, flush=True)\n    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        scratch = Path(owner.stdout.readline().strip())
+        pid = int((scratch / "data" / "postmaster.pid").read_text().splitlines()[0])
+        owner.kill()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the server outlives whoever started it"
+        time.sleep(0.02)
+    shutil.rmtree(scratch)
 
 
 def _interrupted_in(server: Postgres) -> None:
