@@ -172,6 +172,9 @@ def _safely(holds: Callable[[Object], object], seen: Object) -> bool:
 
 
 def _without_values(seen: Object | None) -> Object | None:
-    if seen is None or seen.get("kind") != "Secret":
-        return seen and {"metadata": seen["metadata"], "status": seen.get("status")}
-    return {"metadata": seen["metadata"], "keys": sorted(seen.get("data", {}))}
+    if seen is None:
+        return None
+    metadata = {name: value for name, value in seen["metadata"].items() if name != "managedFields"}
+    if seen.get("kind") != "Secret":
+        return {"status": seen.get("status"), "metadata": metadata}
+    return {"keys": sorted(seen.get("data", {})), "metadata": metadata}

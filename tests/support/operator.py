@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,14 +66,21 @@ class Operator:
 
     def ready(self) -> bool:
         """/readyz says so."""
-        import urllib.error
-        import urllib.request
+        return self.probe("readyz")[0] == 200
 
+    def probe(self, path: str) -> tuple[int, str]:
+        """The code and the text of a probe; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+            with urllib.request.urlopen(f"{self.url}/{path}", timeout=2) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> str:
+        """What Prometheus would scrape."""
+        return self.probe("metrics")[1]
 
     def text(self) -> str:
         """Its log so far."""

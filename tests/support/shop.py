@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.kstatus import check_conditions
-from tests.support.kube import Kube, Object, condition
+from tests.support.kube import Kube, Object, condition, wait_until
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.controlplane import ControlPlane
@@ -46,6 +47,7 @@ class Shop:
                 RotationRules={"AutomaticallyAfterDays": 900},
                 RotateImmediately=False,
             )
+            wait_until(lambda: "AWSPENDING" not in self.stages(name), what="AWS's test of the rotation function")
         return version
 
     def promote(self, name: str = "db", **fields: object) -> str:
@@ -53,10 +55,22 @@ class Shop:
         content = json.dumps({"username": "app", "password": secrets.token_hex(12)} | fields)
         return self.aws.client("secretsmanager").put_secret_value(SecretId=self.secret_id(name), SecretString=content)["VersionId"]
 
+    def rotate(self, name: str = "db") -> str:
+        """Somebody else's hand: RotateSecret; answers the id of the version that it leads to."""
+        return self.aws.client("secretsmanager").rotate_secret(SecretId=self.secret_id(name))["VersionId"]
+
+    def backdated(self, name: str = "db", **ago: float) -> None:
+        """The secret and its last rotation were so long ago."""
+        self.aws.backdate(self.secret_id(name), **ago)
+
+    def stages(self, name: str = "db") -> dict[str, str]:
+        """Which version carries which staging label."""
+        stages = self.aws.client("secretsmanager").describe_secret(SecretId=self.secret_id(name))["VersionIdsToStages"]
+        return {label: version for version, labels in stages.items() for label in labels}
+
     def current(self, name: str = "db") -> str:
         """The id of the version that is AWSCURRENT."""
-        stages = self.aws.client("secretsmanager").describe_secret(SecretId=self.secret_id(name))["VersionIdsToStages"]
-        return next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+        return self.stages(name)["AWSCURRENT"]
 
     def value(self, name: str = "db") -> Any:
         """The fields of AWSCURRENT."""
@@ -95,9 +109,22 @@ class Shop:
 
     # waiting
 
+    def wait(self, kind: str, name: str, holds: Callable[[Object], object], *, timeout: float = 30) -> Object:
+        """The object once it is as `holds` wants it; every status on the way must satisfy kstatus and Flux.
+
+        But for the moment between an edit and the look at it, in which the status is about what was before.
+        """
+
+        def checked(seen: Object) -> object:
+            found = check_conditions(seen) if _is_about_this_generation(seen) else []
+            assert not found, f"{kind} {name}: {found}"
+            return holds(seen)
+
+        return self.kube.wait_for(kind, name, checked, timeout=timeout)
+
     def ready(self, name: str = "db", *, version: str | None = None, timeout: float = 30) -> Object:
         """The RotatingSecret, once it is Ready (on that version)."""
-        return self.kube.wait_for(
+        return self.wait(
             "RotatingSecret",
             name,
             lambda seen: (
@@ -108,14 +135,32 @@ class Shop:
             timeout=timeout,
         )
 
+    def settled(self, name: str = "db", *, version: str, timeout: float = 45) -> Object:
+        """The RotatingSecret, once the run that brought that version is over."""
+        return self.wait(
+            "RotatingSecret",
+            name,
+            lambda seen: seen["status"]["settled"]["versionId"] == version and "activeRun" not in seen["status"],
+            timeout=timeout,
+        )
+
     def stalled(self, reason: str, name: str = "db", *, timeout: float = 30) -> str:
         """The message, once the RotatingSecret is Stalled for that reason."""
-        seen = self.kube.wait_for("RotatingSecret", name, lambda seen: condition(seen, "Stalled")["reason"] == reason, timeout=timeout)
-        return str(condition(seen, "Stalled")["message"])
+        return self.says("Stalled", "True", reason, name, timeout=timeout)
+
+    def says(self, type_: str, status: str, reason: str, name: str = "db", *, timeout: float = 30) -> str:
+        """The message, once a condition of the RotatingSecret has that status for that reason."""
+        seen = self.wait(
+            "RotatingSecret",
+            name,
+            lambda seen: (condition(seen, type_)["status"], condition(seen, type_)["reason"]) == (status, reason),
+            timeout=timeout,
+        )
+        return str(condition(seen, type_)["message"])
 
     def adopted(self, name: str = "db", *, version: str | None = None, timeout: float = 45) -> Object:
         """The RotatingSecret, once every pod runs on what it mirrors."""
-        return self.kube.wait_for(
+        return self.wait(
             "RotatingSecret",
             name,
             lambda seen: condition(seen, "Adopted")["status"] == "True" and version in (None, seen["status"]["settled"]["versionId"]),
@@ -124,12 +169,34 @@ class Shop:
 
     def over(self, name: str, *, timeout: float = 60) -> Object:
         """The RotationRun, once it is over."""
-        return self.kube.wait_for("RotationRun", name, lambda seen: seen["status"]["completionTime"], timeout=timeout)
+        return self.wait("RotationRun", name, lambda seen: seen["status"]["completionTime"], timeout=timeout)
+
+    def step_is(self, run: str, step: str, state: str, *, saying: str = "", timeout: float = 30) -> Object:
+        """The RotationRun, once that step is in that state and says so."""
+        return self.wait(
+            "RotationRun",
+            run,
+            lambda seen: steps(seen)[step]["state"] == state and saying in steps(seen)[step]["message"],
+            timeout=timeout,
+        )
+
+    def first_run(self, trigger: str, *, of: str = "db", timeout: float = 30) -> Object:
+        """The first run of that trigger, once there is one."""
+        wait_until(lambda: self._of_trigger(of, trigger), timeout=timeout, what=f"a run of trigger {trigger}")
+        return self._of_trigger(of, trigger)[0]
+
+    def _of_trigger(self, of: str, trigger: str) -> list[Object]:
+        return [run for run in self.runs(of) if run["spec"]["trigger"] == trigger]
 
     def runs(self, of: str = "db") -> list[Object]:
         """The runs of a RotatingSecret, oldest first."""
         found = self.kube.list("RotationRun", fields=f"spec.secretRef.name={of}")
         return sorted(found, key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]))
+
+    def events(self, name: str) -> list[Object]:
+        """The events about an object of that name, oldest first."""
+        found = self.kube.list("Event", fields=f"involvedObject.name={name}")
+        return sorted(found, key=lambda event: str(event.get("eventTime")))
 
     # the oracle
 
@@ -137,3 +204,12 @@ class Shop:
         """What kstatus and Flux would say against any status that is there now."""
         objects = [*self.kube.list("RotatingSecret"), *self.kube.list("RotationRun")]
         return [f"{item['metadata']['name']}: {text}" for item in objects if item.get("status") for text in check_conditions(item)]
+
+
+def _is_about_this_generation(seen: Object) -> bool:
+    return bool(seen.get("status", {}).get("observedGeneration") == seen["metadata"]["generation"])
+
+
+def steps(run: Object) -> dict[str, Object]:
+    """The steps of a RotationRun by their names."""
+    return {step["name"]: step for step in run["status"]["steps"]}
