@@ -1,5 +1,7 @@
 """One user that changes its own password, on a real PostgreSQL."""
 
+import string
+
 import pytest
 from pg8000.exceptions import DatabaseError
 from tests.integration.rotators.worlds import Shop
@@ -67,3 +69,12 @@ def test_a_user_whose_name_needs_quotes_is_rotated(pg: Postgres, shop: Shop) -> 
     shop.set_value("app", username=name, password="first-password")
     shop.rotate()
     assert shop.use("SELECT current_user::text") == [[name]]
+
+
+def test_a_long_password_of_every_printable_character_works(shop: Shop) -> None:
+    shop.environ |= {"EXCLUDE_CHARACTERS": "", "PASSWORD_LENGTH": "4000"}
+    password = shop.rotate().password
+    assert set(string.punctuation + string.ascii_letters + string.digits) <= set(password)
+    assert shop.use("SELECT 1") == [[1]]
+    shop.rotate()
+    assert shop.use("SELECT 1") == [[1]]
