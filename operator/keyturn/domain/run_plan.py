@@ -42,11 +42,13 @@ from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, active_run
 from keyturn.domain.permission import Decision
 from keyturn.domain.run_record import Record, old_credential
+from keyturn.domain.secret_plan import newest_mirror
 from keyturn.domain.versions import Awaited, Patience, Phase, VersionId, classify
 
 PARENT_GRACE = timedelta(seconds=30)  # a run may be seen before its RotatingSecret is
 SOON = timedelta(seconds=1)
 SLOWLY = timedelta(minutes=5)
+SLOW = frozenset({FailureKind.INVALID, FailureKind.DENIED, FailureKind.FORBIDDEN, FailureKind.MISSING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def run_plan(seen: ObservedRun, now: datetime) -> RunPlan:
         return RunPlan(draft=record.failed("SecretDeleted", f"RotatingSecret {parent.metadata.name} is being deleted").status())
     adopt = _adopt(seen.run, parent)
     if parent.spec.suspend is not None and parent.spec.suspend.value == "Everything":
-        return RunPlan(draft=record.waiting("Suspended", "the RotatingSecret has spec.suspend: Everything").status(), actions=adopt)
+        return RunPlan(draft=record.waiting("Suspended", "the RotatingSecret has spec.suspend: Everything").status())
     active = active_run(seen.runs)
     if active is not None and active.uid != seen.run.metadata.uid:
         message = f"waits for RotationRun {active.name}, which is still active"
@@ -128,7 +130,7 @@ def _steps(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datet
         if ended is not None:
             return RunPlan(draft=ended.status())
         if not record.done(StepName.MIRROR):
-            return _mirror(parent, record)
+            return _mirror(seen, parent, record)
         return _rollout(seen, parent, record, now)
     if isinstance(seen.source, Failure):
         return _source_failed(seen.source, record, now)
@@ -138,22 +140,22 @@ def _steps(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datet
         return RunPlan(draft=record.failed("SourceDeleted", f"secret {seen.source.name} is scheduled for deletion in AWS").status())
     if _rotates(seen.run):
         return _rotate(seen, parent, seen.source, record, now)
-    return _take_current(seen.run, parent, seen.source, record)
+    return _take_current(seen, parent, seen.source, record)
 
 
 def _rotates(run: RotationRun) -> bool:
     return run.spec.action is RunAction.ROTATE and run.spec.trigger in {Trigger.MANUAL, Trigger.SCHEDULE}
 
 
-def _take_current(run: RotationRun, parent: RotatingSecret, source: SourceView, record: Record) -> RunPlan:
+def _take_current(seen: ObservedRun, parent: RotatingSecret, source: SourceView, record: Record) -> RunPlan:
     """A run for a version that is current already: nothing to rotate."""
-    current = source.labels.current
+    run, current = seen.run, source.labels.current
     if run.spec.version_id is not None and run.spec.version_id != current:
         return RunPlan(draft=record.superseded(f"AWS has moved on to {current}").status())
     before = parent.status.settled.version_id if parent.status.settled else None
     why = {Trigger.OBSERVED: "AWS or a person rotated", Trigger.EDITED: "only the mirroring changed"}.get(run.spec.trigger, "not asked for")
     record = record.versions(RunVersions(from_=before, to=current)).step(StepName.ROTATE, StepState.SKIPPED, why)
-    return _mirror(parent, record)
+    return _mirror(seen, parent, record)
 
 
 def _source_failed(failure: Failure, record: Record, now: datetime) -> RunPlan:
@@ -182,7 +184,7 @@ def _rotate(seen: ObservedRun, parent: RotatingSecret, source: SourceView, recor
     match state.phase:
         case Phase.PROMOTED | Phase.LATE_SUCCESS:
             record = record.versions(RunVersions(from_=record.version_from or source.labels.previous, to=awaited.token))
-            return _mirror(parent, record.step(StepName.ROTATE, StepState.SUCCEEDED, f"AWS promoted {awaited.token}"))
+            return _mirror(seen, parent, record.step(StepName.ROTATE, StepState.SUCCEEDED, f"AWS promoted {awaited.token}"))
         case Phase.SUPERSEDED:
             return RunPlan(draft=record.superseded(f"AWS has moved on to {source.labels.current}").status())
         case Phase.RUNNING | Phase.OVERDUE:
@@ -265,11 +267,12 @@ def _overtaken(seen: ObservedRun, record: Record) -> Record | None:
     return record.superseded(f"RotationRun {urgent.name} is urgent") if urgent else None
 
 
-def _mirror(parent: RotatingSecret, record: Record) -> RunPlan:
+def _mirror(seen: ObservedRun, parent: RotatingSecret, record: Record) -> RunPlan:
+    """Written on top of what was written last, which the status of the RotatingSecret may not say yet."""
     source = parent.status.source
     action = WriteMirror(
         expect=record.version_to,
-        recorded=parent.status.mirror,
+        recorded=newest_mirror(parent.status.mirror, seen.runs),
         recorded_version_time=source.version_time if source else None,
         shape_changed=True,
     )
@@ -290,9 +293,10 @@ def content_of(run: RotationRun, *, adopts: bool) -> Content | None:
 def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datetime) -> RunPlan:
     content = content_of(seen.run, adopts=parent.spec.target.conflict.value == "Adopt")
     if content is None:
-        return _mirror(parent, record)
+        return _mirror(seen, parent, record)
     begin = content.since + seen.limits.margin + seen.limits.slack
     if not seen.consumers:
+        record = record.rolled(waves.Rollout(progress=waves.Progress(), statuses=()))
         return RunPlan(draft=_complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, "no workload uses the Secret"), parent).status())
     if now < begin:
         message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
@@ -341,8 +345,13 @@ def run_outcome(seen: ObservedRun, plan: RunPlan, outcomes: Sequence[tuple[Actio
                 record, again = _mirrored(seen, record, outcome, now)
             case Restart(consumer=consumer) if isinstance(outcome, Done):
                 record = record.restarted(consumer.ref)
-            case Restart() | AdoptRun() | RemovePending() if isinstance(outcome, Refused):
-                again = now + SOON
+            case Restart(consumer=consumer) if isinstance(outcome, Refused):
+                record, again = _restart_refused(record, consumer, outcome.failure), now + SOON
+            case RemovePending() if isinstance(outcome, Refused):
+                record, again = _still_pending(seen, outcome.failure, now)
+            case AdoptRun() if isinstance(outcome, Refused) and record.base.completion_time is None:
+                later = now + (SLOWLY if outcome.failure.kind in SLOW else SOON)
+                again = min(again, later) if again is not None else later
             case _:
                 pass
     return RunPlan(draft=record.status(), actions=plan.actions, look_again_at=again)
@@ -356,6 +365,18 @@ def _started(record: Record, token: str, outcome: Outcome, now: datetime) -> tup
     if failure.kind is FailureKind.TRANSIENT or failure.reason == "RotationInProgress":
         return record.step(StepName.ROTATE, StepState.RUNNING, failure.message), now + 2 * SOON
     return record.failed(failure.reason, failure.message), None
+
+
+def _restart_refused(record: Record, consumer: Consumer, failure: Failure) -> Record:
+    """Said where the workload is listed: if it stays so, the wave is held with these words."""
+    return record if failure.kind in {FailureKind.TRANSIENT, FailureKind.CONFLICT} else record.refused(consumer.ref, failure.message)
+
+
+def _still_pending(seen: ObservedRun, failure: Failure, now: datetime) -> tuple[Record, datetime]:
+    """AWSPENDING could not be taken off: the run is not over before it is, since the label blocks every later rotation."""
+    record = Record.of(seen.run, now)
+    message = f"AWSPENDING is on a version that never got a value, and could not be taken off it: {failure.message}"
+    return record.step(StepName.ROTATE, StepState.RUNNING, message), now + (SLOWLY if failure.kind in SLOW else 2 * SOON)
 
 
 def _mirrored(seen: ObservedRun, record: Record, outcome: Outcome, now: datetime) -> tuple[Record, datetime | None]:
@@ -372,7 +393,6 @@ def _mirrored(seen: ObservedRun, record: Record, outcome: Outcome, now: datetime
         case Refused(failure=failure) if failure.reason == "NotAllowed":
             return record.failed(failure.reason, failure.message), None
         case Refused(failure=failure):
-            slow = failure.kind in {FailureKind.INVALID, FailureKind.DENIED, FailureKind.FORBIDDEN}
-            return record.blocked(StepName.MIRROR, failure), now + (SLOWLY if slow else 2 * SOON)
+            return record.blocked(StepName.MIRROR, failure), now + (SLOWLY if failure.kind in SLOW else 2 * SOON)
         case _:
             return record, now + SOON

@@ -28,6 +28,7 @@ from keyturn.domain.waves import Rollout as RolloutLook
 
 FINAL = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 ENDED = FINAL | {StepState.FAILED, StepState.UNSUPPORTED}
+MESSAGE = 1024  # characters of a workload's message
 SHORT = 8  # characters of a VersionId that are enough for eyes
 
 OLD_CREDENTIAL: Mapping[Strategy | None, str] = {
@@ -164,12 +165,16 @@ class Record:
 
     def restarted(self, ref: tuple[str, str]) -> Record:
         """The annotation of a workload was set."""
+        times = next((workload.restarts for workload in self.base.workloads if (workload.kind.value, workload.name) == ref), 0)
+        return self._workload(ref, restarts=times + 1, state=WorkloadState.RESTARTING, message="its template was marked")
+
+    def refused(self, ref: tuple[str, str], message: str) -> Record:
+        """The annotation of a workload could not be set."""
+        return self._workload(ref, message=message[:MESSAGE])
+
+    def _workload(self, ref: tuple[str, str], **changes: Any) -> Record:
         workloads = [
-            workload.model_copy(
-                update={"restarts": workload.restarts + 1, "state": WorkloadState.RESTARTING, "message": "its template was marked"}
-            )
-            if (workload.kind.value, workload.name) == ref
-            else workload
+            workload.model_copy(update=changes) if (workload.kind.value, workload.name) == ref else workload
             for workload in self.base.workloads
         ]
         return self._with(workloads=workloads)
