@@ -41,8 +41,9 @@ def first_mirror(count: int = 2500) -> list[Figure]:
         made.rotating_secrets(count)
         before = made.writes()
         with made.operator(lease_seconds=15) as operator:
-            until(lambda: made.mirrored() == count, "the first mirror", every=0.5)
+            until(lambda: operator.mirrored() == count, "the first mirror", every=0.5)
             took, usage = time.time() - operator.started, operator.usage()
+            assert made.mirrored() == count, "the API server disagrees"
             calls = sum(made.aws("/stats")["calls"].values())
             written = _written(before, made.writes())
     writes = written.get("secrets", 0) + written.get("rotatingsecrets/status", 0)
@@ -61,7 +62,7 @@ def change(count: int = 500, of: int = 2500) -> list[Figure]:
         made.rotating_secrets(of)
         made.deployments(count)
         with made.operator(margin_seconds=0, max_restarting=10_000) as operator:
-            until(lambda: made.mirrored() == of, "the first mirror", every=1)
+            until(lambda: operator.mirrored() == of, "the first mirror", every=1)
             with Restarts(made) as restarts:
                 cpu = operator.usage().cpu
                 changed = made.aws(f"/rotate?n={count}", post=True)["at"]
@@ -126,7 +127,7 @@ def at_rest(count: int = 2500, minutes: float = REST_MINUTES) -> list[Figure]:
     with world(count) as made:
         made.rotating_secrets(count)
         with made.operator() as operator:
-            until(lambda: made.mirrored() == count, "the first mirror", every=1)
+            until(lambda: operator.mirrored() == count, "the first mirror", every=1)
             time.sleep(15)  # echoes of the first mirror
             before, calls, cpu = made.writes(), sum(made.aws("/stats")["calls"].values()), operator.usage().cpu
             time.sleep(minutes * 60)
@@ -157,7 +158,7 @@ def large(count: int = 10_000) -> list[Figure]:
     with world(count) as made:
         made.rotating_secrets(count)
         with made.operator() as operator:
-            until(lambda: made.mirrored() == count, "the first mirror", every=2)
+            until(lambda: operator.mirrored() == count, "the first mirror", every=2)
             took, usage = time.time() - operator.started, operator.usage()
     return [
         _figure(f"{count} RotatingSecrets: peak memory", usage.peak, 400, "MB"),

@@ -6,7 +6,7 @@ sit in kopf's queues and debug logs. Every kind is told to the engine through on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import kopf
@@ -59,6 +59,21 @@ def _watch(
         tell(engine, parse, kind, event["type"], dict(event["object"]))
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """kopf compares each object with its last handled state, whatever its handlers; ours never ask, so the copy is spared."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[kopf.FieldSpec] | None = None) -> kopf.BodyEssence:
+        """Nothing to compare."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing was kept."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
+
+
 def settings() -> kopf.OperatorSettings:
     """Quiet and small: no scanning, no posting, no writes, dead streams noticed."""
     made = kopf.OperatorSettings()
@@ -71,7 +86,7 @@ def settings() -> kopf.OperatorSettings:
     made.watching.chunk_size = 500
     made.persistence.finalizer = f"{GROUP}/finalizer"
     made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
-    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    made.persistence.diffbase_storage = NoDiffBase()
     made.process.ultimate_exiting_timeout = 25
     made.queueing.idle_timeout = 1
     return made

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     margin_seconds: float = Field(default=5.0, ge=0, le=600)
     stuck_grace_seconds: float = Field(default=300.0, ge=0, le=86_400)
     max_restarting: int = Field(default=50, ge=1, le=10_000)
-    workers: int = Field(default=48, ge=1, le=500)
+    workers: int = Field(default=150, ge=1, le=1000)
     connections: int = Field(default=64, ge=8, le=1000)
     aws_threads: int = Field(default=16, ge=1, le=200)
     resync_seconds: float = Field(default=600.0, ge=10)
