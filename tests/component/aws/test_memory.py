@@ -1,5 +1,6 @@
 """Which of two answers about a secret is believed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -46,6 +47,8 @@ def current(memory: Memory) -> str | None:
         ("a new secret that is not listed yet", described(1, at=0.0), None, 60.0, "v1", False),
         ("a secret that has gone from the list", described(1, at=0.0, swept=1), None, 60.0, None, True),
         ("a secret that is there again", described(None, at=0.0, swept=None), view(1), LAG, "v1", True),
+        ("a secret that was not there a moment ago", described(None, at=0.0), view(1), 10.0, "v1", True),
+        ("a deletion, which moves no date", described(1, at=0.0), replace(view(1), deleted=True), 10.0, "v1", True),
     ],
 )
 def test_what_a_sweep_says_is_weighed(

@@ -7,9 +7,10 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.h
 The rule, for what a sweep says against what we hold:
 1. the same as we hold: nothing happens;
 2. asked before the DescribeSecret that we hold: void;
-3. within LAG of that DescribeSecret: believed if it is newer by LastChangedDate, not if it is older; where the dates do not tell, only
+3. a secret that is there after all, or whose deletion was scheduled or undone: believed;
+4. within LAG of that DescribeSecret: believed if it is newer by LastChangedDate, not if it is older; where the dates do not tell, only
    if it is news, that is, differs from what the sweep before it said;
-4. past LAG: believed, but the same answer only once, so that a sweep that keeps contradicting DescribeSecret is no endless alarm.
+5. past LAG: believed, but the same answer only once, so that a sweep that keeps contradicting DescribeSecret is no endless alarm.
 What is believed is a suspicion: `fresh` is False, and whoever needs to be sure asks DescribeSecret. None means "not there, or no value".
 """
 
@@ -71,6 +72,8 @@ def _believable(memory: Memory, heard: SourceView | None, *, at: float) -> bool:
         return True
     if at < memory.described_at:
         return False
+    if memory.view is None or (heard is not None and heard.deleted is not memory.view.deleted):
+        return True  # somebody waits for a secret that comes or goes, and no date tells of it
     if at - memory.described_at >= LAG:
         return True
     theirs, ours = _changed(heard), _changed(memory.view)
