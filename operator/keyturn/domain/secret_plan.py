@@ -40,7 +40,7 @@ class ObservedSecret:
     template_error: str | None = None
     runs: Sequence[RunView] = ()
     rotates_too: str | None = None  # an older RotatingSecret that rotates the same AWS secret
-    writes_too: str | None = None  # an older RotatingSecret that writes the same Secret
+    writes_too: str | None = None  # a RotatingSecret that was first to write the same Secret
     consumers: Sequence[Consumer] | None = None  # None: not asked in this pass, what is in the status stands
     pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
     excluded: int = 0
@@ -178,12 +178,13 @@ def source_exists(seen: Seen, now: datetime) -> Finding | None:
 
 
 def target_is_ours(seen: Seen, now: datetime) -> Finding | None:
-    """No two RotatingSecrets write one Secret: the older one does."""
+    """No two RotatingSecrets write one Secret: the first does."""
     other = seen.observed.writes_too
     if other is None:
         return None
     message = (
-        f"Secret {target_name(seen.secret)} is written by the older RotatingSecret {other}: choose another spec.target.name in a new object"
+        f"Secret {target_name(seen.secret)} is written by RotatingSecret {other}, which was first:"
+        " choose another spec.target.name in a new object"
     )
     return Finding(reason="TargetConflict", message=message, failure=FailureKind.INVALID)
 

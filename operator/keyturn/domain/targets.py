@@ -18,6 +18,8 @@ VERSION = "keyturn.dev/version"
 EPOCH = "keyturn.dev/epoch"
 OWNER = "keyturn.dev/owner"
 ADOPT_BY = "keyturn.dev/adopt-by"
+HAND_TOOLS = frozenset({"unknown", "curl", "k9s", "Mozilla", "node-fetch", "OpenAPI-Generator", "python-requests"})
+"""Field managers that stand for people and scripts; `unknown` is a client that does not name itself."""
 
 
 def target_name(secret: RotatingSecret) -> str:
@@ -68,9 +70,14 @@ def conflict_with(secret: RotatingSecret, target: TargetView, recorded: MirrorSt
         return f"{name} exists and is not Keyturn's: delete it, choose another spec.target.name, or set spec.target.conflict: Adopt"
     if target.adopt_by != secret.metadata.name:
         return f"{name} does not consent to be adopted: annotate it with {ADOPT_BY}={secret.metadata.name}"
-    if target.managers:
-        return f"{name} is managed by {', '.join(sorted(target.managers))}: have that let go of it before it is adopted"
+    if live := sorted(manager for manager in target.managers if not _by_hand(manager)):
+        return f"{name} is managed by {', '.join(live)}: have that let go of it, or delete the Secret, before it is adopted"
     return None
+
+
+def _by_hand(manager: str) -> bool:
+    """A tool that writes only when a person tells it to; of any other, it must be expected that it writes its own content again."""
+    return manager.startswith("kubectl") or manager in HAND_TOOLS
 
 
 def is_ours(secret: RotatingSecret, target: TargetView, recorded: MirrorStatus | None) -> bool:
