@@ -39,6 +39,7 @@ class Consumer:
     treatment: Treatment
     wave: int = 0
     reload_after: timedelta = timedelta(0)
+    jobs: tuple[WorkloadView, ...] = ()  # of a CronJob: those that have not ended
 
     @property
     def ref(self) -> tuple[str, str]:
@@ -62,15 +63,20 @@ class Content:
 
 
 def find_consumers(workloads: Iterable[WorkloadView], *, secret: str, rollout: Rollout) -> tuple[Consumer, ...]:
-    """The workloads that use the Secret, by reference or because they are named; ordered by wave, kind and name."""
+    """The workloads that use the Secret, by reference or because they are named; ordered by wave, kind and name.
+
+    The Jobs of a CronJob that is one of them are part of it.
+    """
     rules = {(rule.kind.value, rule.name): rule for rule in rollout.workloads}
     by_reference = rollout.discovery is Discovery.REFERENCES
+    living = [workload for workload in workloads if not workload.finished]
+    uses = {workload.ref: next((use for use in workload.uses if use.secret == secret), None) for workload in living}
+    wanted = [workload for workload in living if workload.ref in rules or (by_reference and uses[workload.ref] is not None)]
+    jobs = {cron.uid: tuple(job for job in living if job.owner_uid == cron.uid) for cron in wanted if cron.kind is WorkloadKind.CRON_JOB}
     found = [
-        _consumer(workload, use, rules.get(workload.ref))
-        for workload in workloads
-        if not workload.finished
-        for use in [next((use for use in workload.uses if use.secret == secret), None)]
-        if workload.ref in rules or (by_reference and use is not None)
+        _consumer(workload, uses[workload.ref], rules.get(workload.ref), jobs.get(workload.uid, ()))
+        for workload in wanted
+        if workload.owner_uid not in jobs
     ]
     return tuple(sorted(found, key=lambda consumer: (consumer.wave, *consumer.ref)))
 
@@ -81,21 +87,26 @@ def missing_workloads(workloads: Iterable[WorkloadView], rollout: Rollout) -> tu
     return tuple(ref for rule in rollout.workloads if (ref := (rule.kind.value, rule.name)) not in there)
 
 
-def excluded(workloads: Iterable[WorkloadView], *, secret: str, rollout: Rollout) -> int:
+def excluded(workloads: Sequence[WorkloadView], *, secret: str, rollout: Rollout) -> int:
     """How many workloads refer to the Secret and are left out, because discovery is off and nothing names them."""
     if rollout.discovery is Discovery.REFERENCES:
         return 0
     named = {(rule.kind.value, rule.name) for rule in rollout.workloads}
-    return sum(any(use.secret == secret for use in workload.uses) and workload.ref not in named for workload in workloads)
+    crons = {workload.uid for workload in workloads if workload.ref in named and workload.kind is WorkloadKind.CRON_JOB}
+    left_out = (
+        workload for workload in workloads if workload.ref not in named and workload.owner_uid not in crons and not workload.finished
+    )
+    return sum(any(use.secret == secret for use in workload.uses) for workload in left_out)
 
 
-def _consumer(workload: WorkloadView, use: SecretUse | None, rule: WorkloadRule | None) -> Consumer:
+def _consumer(workload: WorkloadView, use: SecretUse | None, rule: WorkloadRule | None, jobs: tuple[WorkloadView, ...]) -> Consumer:
     return Consumer(
         workload=workload,
         use=use,
         treatment=_treatment(workload.kind, rule),
         wave=rule.wave if rule else 0,
         reload_after=duration(rule.after) if rule and rule.after else timedelta(0),
+        jobs=jobs,
     )
 
 
@@ -126,7 +137,7 @@ def reloaded_at(consumer: Consumer, content: Content) -> datetime | None:
 
 
 def _only_mounts(use: SecretUse | None) -> bool:
-    """Environment variables are read once, at the start of a container: no file can reload those."""
+    """Environment variables are read once, at the start of a container, and a file mounted by subPath never changes."""
     return use is not None and use.by <= {"volume", "projected"}
 
 
@@ -153,6 +164,12 @@ def count_pods(pods: Sequence[PodView], content: Content, consumer: Consumer, li
         f"{pod.name}: {pod.problem or 'not ready'}" for pod in living if not pod.ready and not pod.terminating and pod.name not in old
     )
     return Count(on_content=len(living) - len(old), pods=len(living), old=old, unready=unready)
+
+
+def awaits_pods(consumer: Consumer, count: Count) -> bool:
+    """The workload's controller has not seen its present form, or has not made all the pods that it wants."""
+    workload = consumer.workload
+    return workload.kind in RESTARTABLE and (workload.observed_generation < workload.generation or count.pods < workload.replicas)
 
 
 def annotation_of(rotating_secret: str) -> str:

@@ -70,7 +70,7 @@ class SecretUse:
     """How a pod template refers to one Secret: by which ways, and whether a pod waits until it exists."""
 
     secret: str
-    by: frozenset[str]  # of env, envFrom, volume, projected
+    by: frozenset[str]  # of env, envFrom, volume, projected, subPath
     optional: bool = False  # every reference is optional: a pod starts without it
 
 

@@ -19,7 +19,7 @@ from keyturn.api import (
 )
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
-from keyturn.domain.consumers import Content, Count, count_pods
+from keyturn.domain.consumers import Content, Count, awaits_pods, count_pods
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import Failure, RunView, SourceView
 from keyturn.domain.run_record import short
@@ -142,7 +142,7 @@ def _counts(observed: ObservedSecret, mirror: MirrorStatus, now: datetime) -> Ma
     }
 
 
-def _adopted(observed: ObservedSecret, adoption: Adoption | None, mirror: MirrorStatus) -> cond.Verdict:
+def _adopted(observed: ObservedSecret, adoption: Adoption | None, mirror: MirrorStatus, now: datetime) -> cond.Verdict:
     """Unknown is never adopted: no consumer known, a list that failed, workloads that are left out."""
     before = cond.find(observed.secret.status.conditions, "Adopted")
     if adoption is None:
@@ -159,9 +159,18 @@ def _adopted(observed: ObservedSecret, adoption: Adoption | None, mirror: Mirror
     if not listed or any(workload.state is WorkloadState.UNKNOWN for run in observed.runs if not run.over for workload in run.workloads):
         return cond.unknown("PodsUnknown", "the pods of a workload could not be listed")
     say = f"{adoption.pods_on_version} of {adoption.pods} pods in {adoption.workloads} workloads run on the version that the Secret holds"
+    if adoption.pods_on_version == adoption.pods and (waits := _awaiting_pods(observed, mirror, now)):
+        return cond.false("PodsMissing", f"{say}; {waits} has not made all its pods yet")
     if adoption.pods_on_version == adoption.pods:
         return cond.true("AllPods", say)
     return cond.false("RollingOut" if _rolling(observed) else "OldPods", say)
+
+
+def _awaiting_pods(observed: ObservedSecret, mirror: MirrorStatus, now: datetime) -> str | None:
+    """A workload that was counted while its controller had not made its pods: no pod of it is not every pod of it."""
+    counts = _counts(observed, mirror, now)
+    waiting = (consumer for consumer in observed.consumers or () if (count := counts[consumer.ref]) and awaits_pods(consumer, count))
+    return next((f"{consumer.workload.kind.value} {consumer.workload.name}" for consumer in waiting), None)
 
 
 def _rolling(observed: ObservedSecret) -> bool:
@@ -186,7 +195,7 @@ def _verdicts(
         verdicts["Mirrored"] = cond.false(ready.reason, ready.message)
     else:
         verdicts["Mirrored"] = cond.true("Written", f"Secret {mirror.secret_name} holds version {mirror.version_id}")
-        verdicts["Adopted"] = _adopted(observed, adoption, mirror)
+        verdicts["Adopted"] = _adopted(observed, adoption, mirror, now)
     verdicts["RotationOnTime"] = _on_time(observed, plan, times, now)
     return verdicts
 

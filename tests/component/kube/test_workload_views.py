@@ -35,6 +35,21 @@ REFERENCES = [
         {"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "db"}}, {"serviceAccountToken": {"path": "t"}}]}}]},
         [use("db", "projected")],
     ),
+    (
+        {**container(volumeMounts=[{"name": "v", "subPath": "password"}]), "volumes": [{"name": "v", "secret": {"secretName": "db"}}]},
+        [use("db", "subPath")],
+    ),
+    (
+        {
+            "initContainers": [{"name": "i", "volumeMounts": [{"name": "v", "subPathExpr": "$(KEY)"}]}],
+            "volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "db"}}]}}],
+        },
+        [use("db", "subPath")],
+    ),
+    (
+        {**container(volumeMounts=[{"name": "w", "subPath": "x"}]), "volumes": [{"name": "v", "secret": {"secretName": "db"}}]},
+        [use("db", "volume")],
+    ),
     ({"imagePullSecrets": [{"name": "registry"}]}, []),
     ({"volumes": [{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "csi"}}}]}, []),
     (container(env=[OPTIONAL_ENV]), [use("db", "env", optional=True)]),

@@ -96,12 +96,22 @@ def _references(pod_spec: Json) -> Iterator[tuple[str | None, str, bool]]:
             for source in container.get("envFrom") or ():
                 if ref := source.get("secretRef"):
                     yield ref.get("name"), "envFrom", bool(ref.get("optional"))
+    parts = set(_mounted_by_sub_path(pod_spec))
     for volume in pod_spec.get("volumes") or ():
         if secret := volume.get("secret"):
-            yield secret.get("secretName"), "volume", bool(secret.get("optional"))
+            yield secret.get("secretName"), "subPath" if volume["name"] in parts else "volume", bool(secret.get("optional"))
         for source in (volume.get("projected") or {}).get("sources") or ():
             if secret := source.get("secret"):
-                yield secret.get("name"), "projected", bool(secret.get("optional"))
+                yield secret.get("name"), "subPath" if volume["name"] in parts else "projected", bool(secret.get("optional"))
+
+
+def _mounted_by_sub_path(pod_spec: Json) -> Iterator[str]:
+    """Volumes of which a container mounts a part: that mount is never updated. https://kubernetes.io/docs/concepts/storage/volumes/#secret"""
+    for group in ("initContainers", "containers", "ephemeralContainers"):
+        for container in pod_spec.get(group) or ():
+            for mount in container.get("volumeMounts") or ():
+                if mount.get("subPath") or mount.get("subPathExpr"):
+                    yield mount["name"]
 
 
 def selector_string(selector: Json | None) -> str | None:
