@@ -18,7 +18,7 @@ from keyturn.engine.keys import Key, Kind
 from keyturn.engine.ports import Observer
 from keyturn.engine.queue import Queue
 from keyturn.engine.reconcile import Reconciler, parent_of
-from keyturn.engine.world import World, key_of
+from keyturn.engine.world import World, key_of, version_of
 
 DEBOUNCE = 1.0  # seconds in which changes of one consumer are counted together
 FIRST_RETRY, LAST_RETRY = 1.0, 300.0
@@ -102,7 +102,7 @@ class Engine:
         """An object of ours is gone."""
         key = key_of(kind, raw)
         neighbours = self._neighbours(kind, key, raw)
-        self.world.objects.drop(key)
+        self.world.objects.drop(key, version=version_of(raw))
         self.queue.put(key)
         for other in neighbours:
             self.queue.put(other)
@@ -114,7 +114,7 @@ class Engine:
                 parent = parent_of(raw)
                 return [parent, *self._open_runs(parent)]
             case Kind.SECRET:
-                return self._open_runs(key)
+                return [*self._open_runs(key), *self.world.objects.rivals(key, raw)]
             case _:
                 return list(self.world.objects.by_connection(key))
 

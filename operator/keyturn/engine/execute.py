@@ -129,6 +129,7 @@ class Executor:
         if not decision.allowed:
             return Refused(failure=Failure(kind=FailureKind.DENIED, reason=decision.reason, message=decision.message))
         if action.expect is not None and value.version_id != action.expect:
+            await _aws(reach).catalog.described(secret.spec.secret_id, fresh=True)  # so that the next look knows it too
             return Moved(version=value.version_id)
         if await self._goes_back(secret, reach, action, value):
             message = "AWS answers with an older version than DescribeSecret says is current"

@@ -9,14 +9,15 @@ from datetime import datetime
 
 from keyturn.api import Action as RunAction
 from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, duration, rfc3339
+from keyturn.domain import conditions as cond
 from keyturn.domain.consumers import Consumer, excluded, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView
 from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
 from keyturn.domain.run_plan import ObservedRun
-from keyturn.domain.secret_plan import ObservedSecret
-from keyturn.domain.targets import target_name
+from keyturn.domain.secret_plan import ObservedSecret, newest_mirror
+from keyturn.domain.targets import is_ours, target_name
 from keyturn.domain.templates import check_template
 from keyturn.engine.ports import Workloads
 from keyturn.engine.reach import Connections, Reach, failure_of
@@ -46,10 +47,10 @@ class Gatherer:
         source = None
         if reach.aws is not None and may_mirror.allowed and secret.metadata.deletion_timestamp is None:
             source = await self.source(secret, reach)
-        consumers, pods, left_out = None, {}, 0
+        found, left_out = self.consumers(secret)
+        consumers, pods = None, {}
         if count_pods and not any(not run.over and run.workloads for run in runs):
-            consumers, left_out = self.consumers(secret)
-            pods = await self.pods(namespace, consumers)
+            consumers, pods = found, await self.pods(namespace, found)
         observed = ObservedSecret(
             secret=secret,
             connection=reach.failure,
@@ -76,13 +77,24 @@ class Gatherer:
         catalog, secret_id = reach.aws.catalog, secret.spec.secret_id
         try:
             source = await catalog.described(secret_id, fresh=fresh)
-            settled = secret.status.settled
-            if not source.fresh and settled is not None and source.labels.current != settled.version_id:
+            if not source.fresh and self._suspicious(secret, source):
                 source = await catalog.described(secret_id, fresh=True)
         except OutsideError as error:
             return failure_of(error)
         decision = reach.answers_for(secret_id, name=source.name, arn=source.arn)
         return source if decision.allowed else Failure(kind=FailureKind.DENIED, reason=decision.reason, message=decision.message)
+
+    def _suspicious(self, secret: RotatingSecret, source: SourceView) -> bool:
+        """A sweep says something else than what was last settled or written: that may be older than what a run has just done.
+
+        Where the secret could not be used so far, or is to be deleted, a sweep alone is no ground to say that this has changed.
+        """
+        status = secret.status
+        if source.deleted or cond.holds(status.conditions, cond.STALLED):
+            return True
+        written = newest_mirror(status.mirror, self.world.objects.runs_of(secret.metadata.namespace, secret.metadata.name))
+        known = {found.version_id for found in (status.settled, written) if found is not None}
+        return bool(known) and known != {source.labels.current}
 
     def _rotates_too(self, secret: RotatingSecret, reach: Reach) -> str | None:
         """An older RotatingSecret with a schedule for the same AWS secret: same name in the same region."""
@@ -103,12 +115,16 @@ class Gatherer:
         return None
 
     def _writes_too(self, secret: RotatingSecret) -> str | None:
-        namespace = secret.metadata.namespace
-        for key in self.world.objects.by_target(namespace, target_name(secret)):
-            if key.name == secret.metadata.name:
+        """Another RotatingSecret that has written the same Secret; where none has, an older one that is to write it."""
+        namespace, name = secret.metadata.namespace, target_name(secret)
+        target = self.world.targets.get((namespace, name))
+        if target is not None and is_ours(secret, target, secret.status.mirror):
+            return None
+        for key in self.world.objects.by_target(namespace, name):
+            other = self.world.objects.secret(key.namespace, key.name) if key.name != secret.metadata.name else None
+            if other is None:
                 continue
-            other = self.world.objects.secret(key.namespace, key.name)
-            if other is not None and _older(other, secret):
+            if _older(other, secret) or (target is not None and is_ours(other, target, other.status.mirror)):
                 return key.name
         return None
 

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from keyturn.api import AWSConnection, ClusterAWSConnection, Condition, ConnectionStatus, RotatingSecret, RotationRun
 from keyturn.domain import announce
 from keyturn.domain import conditions as cond
-from keyturn.domain.actions import CreateRun, DeleteRun, Done
+from keyturn.domain.actions import CreateRun, DeleteRun, Done, Moved, Refused
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.run_plan import is_over, run_outcome, run_plan
-from keyturn.domain.secret_plan import secret_plan
+from keyturn.domain.secret_plan import ObservedSecret, secret_plan
 from keyturn.domain.secret_status import secret_status
 from keyturn.engine.execute import Executor
 from keyturn.engine.gather import Gatherer
@@ -24,7 +24,7 @@ from keyturn.engine.world import World, key_of
 
 COALESCE = timedelta(seconds=1)  # how long a RotatingSecret may lag behind its active run
 CONNECTION_CHECK = timedelta(hours=1)
-RETRY_REFUSED = timedelta(seconds=5)
+RECOUNT = timedelta(seconds=15)  # nobody tells when a terminating pod is gone, or when a list would succeed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,8 +80,13 @@ class Reconciler:
                 self.enqueue(key, self.clock() + COALESCE)
             elif isinstance(action, DeleteRun) and isinstance(outcome, Done):
                 self.world.objects.drop(Key(Kind.RUN, key.namespace, action.name))
-        refused = [outcome.failure for _, outcome in outcomes if not isinstance(outcome, Done) and hasattr(outcome, "failure")]
-        return self._again(plan.look_again_at, [failure.kind for failure in refused])
+            elif isinstance(outcome, Moved):
+                self.enqueue(key, self.clock() + COALESCE)
+        if _is_unsettled(observed):
+            self.recount.add(key)
+            self.enqueue(key, self.clock() + RECOUNT)
+        refused = [outcome.failure.kind for _, outcome in outcomes if isinstance(outcome, Refused)]
+        return self._again(plan.look_again_at, refused)
 
     def _again(self, planned: datetime | None, refused: list[FailureKind]) -> datetime | None:
         """A refusal that may pass is met again soon, another one slowly."""
@@ -124,9 +129,11 @@ class Reconciler:
             return None
         observed, reach = await self.gatherer.run(run)
         plan = run_plan(observed, self.clock())
-        outcomes = await self.executor.execute(observed.parent, reach, plan.actions)
-        after = run_outcome(observed, plan, outcomes, self.clock())
-        if not await self.publisher.status(key, run.metadata, after.draft):
+        with self.world.objects.begins(key, reach.key if reach else None, plan.draft, plan.actions):
+            outcomes = await self.executor.execute(observed.parent, reach, plan.actions)
+            after = run_outcome(observed, plan, outcomes, self.clock())
+            published = await self.publisher.status(key, run.metadata, after.draft)
+        if not published:
             raise OutsideError(FailureKind.CONFLICT, reason="Conflict", message=f"{key} is another object by now")
         self.publisher.announce(key, run.metadata, announce.of_run(run.status, after.draft))
         self.observer.run(key, run, after.draft, observed)
@@ -173,6 +180,12 @@ class Reconciler:
             last_success_time=now if fresh else before.last_success_time,
         )
         await self.publisher.status(key, connection.metadata, status)
+
+
+def _is_unsettled(observed: ObservedSecret) -> bool:
+    """Pods were counted, and the count will change without an event of their workload."""
+    listed = [observed.pods.get(consumer.ref) for consumer in observed.consumers or ()]
+    return any(pods is None or any(pod.terminating for pod in pods) for pods in listed)
 
 
 def parent_of(raw_run: dict[str, object]) -> Key:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from keyturn.api import Action as RunAction
-from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun
+from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun, RotationRunStatus, StepName, StepState
 from keyturn.domain import conditions as cond
+from keyturn.domain.actions import Action, Restart
 from keyturn.domain.observed import RunView, TargetView, WorkloadKind, WorkloadView
 from keyturn.engine.keys import Key, Kind
 
@@ -26,6 +28,7 @@ MODELS = {
     Kind.CLUSTER_CONNECTION: ClusterAWSConnection,
 }
 DROPPED = ("managedFields", "selfLink")
+GONE = 10_000  # objects that are remembered as gone
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -34,7 +37,8 @@ def key_of(kind: Kind, raw: Json) -> Key:
     return Key(kind, raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
 
 
-def _version(raw: Json) -> int:
+def version_of(raw: Json) -> int:
+    """The resourceVersion, by which answers about one object are ordered."""
     text = raw["metadata"].get("resourceVersion", "")
     return int(text) if text.isdigit() else 0
 
@@ -48,13 +52,17 @@ class Objects:
         self._by: dict[tuple[str, ...], set[Key]] = defaultdict(set)
         self.runs: dict[Key, RunView] = {}
         self._open: set[Key] = set()  # runs that are not over
+        self._beginning: dict[Key, Key] = {}  # runs whose rotation begins in a pass that is under way, and their connections
+        self._restarts: dict[Key, int] = {}  # restarts that such a pass asks for
+        self._gone: dict[Key, int] = {}  # the last version of what is gone: a late answer to a write must not bring it back
 
     def put(self, kind: Kind, raw: Json) -> bool:
         """Keep an object; False if this or a newer one was known."""
-        key, version = key_of(kind, raw), _version(raw)
+        key, version = key_of(kind, raw), version_of(raw)
         known = self._stored.get(key)
-        if known is not None and known[0] >= version:
+        if max(known[0] if known else 0, self._gone.get(key, 0)) >= version > 0:
             return False
+        self._gone.pop(key, None)
         metadata = {name: value for name, value in raw["metadata"].items() if name not in DROPPED}
         if LAST_APPLIED in (metadata.get("annotations") or {}):
             metadata["annotations"] = {name: text for name, text in metadata["annotations"].items() if name != LAST_APPLIED}
@@ -62,9 +70,12 @@ class Objects:
         self._reindex(key, raw)
         return True
 
-    def drop(self, key: Key) -> None:
-        """The object is gone."""
-        self._stored.pop(key, None)
+    def drop(self, key: Key, *, version: int = 0) -> None:
+        """The object is gone, at this resourceVersion or the last one that is known."""
+        known = self._stored.pop(key, None)
+        self._gone[key] = max(version, known[0] if known else 0)
+        while len(self._gone) > GONE:
+            del self._gone[next(iter(self._gone))]
         self.runs.pop(key, None)
         self._open.discard(key)
         for entry in self._index.pop(key, ()):
@@ -118,7 +129,25 @@ class Objects:
         parents = (
             Key(Kind.SECRET, entry[1], entry[2]) for key in self._open if self.runs[key].rotating for entry in self._index.get(key, ())
         )
-        return sum(wanted in self._index.get(parent, ()) for parent in parents)
+        beginning = sum(begun == connection and not self.runs[key].rotating for key, begun in self._beginning.items() if key in self.runs)
+        return sum(wanted in self._index.get(parent, ()) for parent in parents) + beginning
+
+    def restarting(self) -> int:
+        """Workloads of the cluster whose restart is under way, or is being asked for at this moment."""
+        under_way = sum(workload.state.value == "Restarting" for run in self.open_runs() for workload in run.workloads)
+        return under_way + sum(self._restarts.values())
+
+    @contextmanager
+    def begins(self, key: Key, connection: Key | None, draft: RotationRunStatus, actions: Sequence[Action]) -> Iterator[None]:
+        """Count what a plan begins until it is in the run's status: many passes are under way at once, and the caps hold for all."""
+        if connection is not None and any(step.name == StepName.ROTATE and step.state is StepState.RUNNING for step in draft.steps):
+            self._beginning[key] = connection
+        self._restarts[key] = sum(isinstance(action, Restart) for action in actions)
+        try:
+            yield
+        finally:
+            self._beginning.pop(key, None)
+            del self._restarts[key]
 
     def by_target(self, namespace: str, name: str) -> Iterable[Key]:
         """The RotatingSecrets that write this Secret."""
@@ -131,6 +160,12 @@ class Objects:
     def by_source(self, secret_id: str) -> Iterable[Key]:
         """The RotatingSecrets of this secretId, over all connections."""
         return tuple(self._by.get(("source", secret_id), ()))
+
+    def rivals(self, key: Key, raw: Json) -> Iterable[Key]:
+        """Other RotatingSecrets of the same AWS secret or of the same Secret: their turn may have come, or be over."""
+        arn = ((raw.get("status") or {}).get("source") or {}).get("arn")
+        entries = [entry for entry in self._entries(key, raw) if entry[0] in {"target", "source"}] + ([("source", arn)] if arn else [])
+        return {other for entry in entries for other in self._by.get(entry, ())} - {key}
 
     def by_connection(self, connection: Key) -> Iterable[Key]:
         """The RotatingSecrets that use this connection."""
@@ -214,15 +249,23 @@ class World:
         return self._workloads.get(namespace, {}).values()
 
     def candidates(self, namespace: str, secret: str, named: Iterable[tuple[str, str]]) -> list[WorkloadView]:
-        """The workloads that refer to a Secret, or are named."""
+        """The workloads that refer to a Secret, or are named, with the Jobs of those that are CronJobs."""
         here = self._workloads.get(namespace, {})
         refs = {*self._users.get((namespace, secret), ()), *named}
-        return [here[ref] for ref in sorted(refs) if ref in here]
+        found = [here[ref] for ref in sorted(refs) if ref in here]
+        crons = {view.uid for view in found if view.kind is WorkloadKind.CRON_JOB}
+        return found + [view for view in here.values() if crons and view.owner_uid in crons and view.ref not in refs]
+
+    def workload_names(self, kind: WorkloadKind) -> set[tuple[str, str]]:
+        """Namespace and name of every workload of a kind."""
+        return {(view.namespace, view.name) for here in self._workloads.values() for view in here.values() if view.kind is kind}
 
     def put_workload(self, view: WorkloadView) -> WorkloadView | None:
-        """Keep a workload; answers what was known of it before."""
+        """Keep a workload; answers what was known of it before, or the view itself where a newer one was known."""
         here = self._workloads[view.namespace]
         before = here.get(view.ref)
+        if before is not None and before.uid == view.uid and view.generation < before.generation:
+            return view  # an event from before our own write: to whoever asks, nothing has changed
         if before is not None and before.uses != view.uses:
             self._unlink(before)
         here[view.ref] = view
@@ -248,7 +291,7 @@ class World:
     def put_target(self, namespace: str, view: TargetView) -> bool:
         """Keep a Secret's metadata; False if this or a newer one was known."""
         known = self.targets.get((namespace, view.name))
-        if known is not None and known.uid == view.uid and int(known.resource_version) >= int(view.resource_version):
+        if known is not None and int(known.resource_version) >= int(view.resource_version):
             return False
         self.targets[namespace, view.name] = view
         return True
@@ -259,4 +302,4 @@ class World:
 
     def restarting(self) -> int:
         """Workloads of the cluster whose restart is under way."""
-        return sum(workload.state.value == "Restarting" for run in self.objects.runs.values() if not run.over for workload in run.workloads)
+        return self.objects.restarting()

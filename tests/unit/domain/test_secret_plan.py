@@ -33,7 +33,7 @@ from keyturn.domain.names import scheduled_run
 from keyturn.domain.permission import Decision
 from keyturn.domain.secret_plan import CHECKS, SOON, ObservedSecret, known_mirrors, secret_plan
 
-DUE = {"source": source(last_rotated=NOON - 2 * DAY)}
+DUE: dict[str, Any] = {"source": source(last_rotated=NOON - 2 * DAY)}
 BAD_CRON = {"rotation": {"schedule": {"cron": "99 3 * * *"}}}
 
 
@@ -305,7 +305,7 @@ def test_a_due_slot_is_looked_at_again_right_after_a_repair() -> None:
     assert plan.look_again_at == NOON + SOON
 
 
-LATELY_DUE = {"source": source(last_rotated=NOON - DAY - HOUR)}
+LATELY_DUE: dict[str, Any] = {"source": source(last_rotated=NOON - DAY - HOUR)}
 
 
 def test_a_slot_that_had_its_run_gets_no_second_one() -> None:
@@ -332,14 +332,20 @@ FINISHED = [run_view(f"run-{number}", over=True, mirror=mirror(), completed=NOON
 
 @pytest.mark.parametrize(
     "trouble",
-    [{"current": "v2"}, {"target": None}, {"mirrored": None, "settled": None}, {"rotation": EVERY_DAY["rotation"]}, {"runs": FINISHED}],
+    [
+        {"current": "v2"},
+        {"target": None},
+        {"mirrored": None, "settled": None},
+        {"spec": EVERY_DAY, **DUE},
+        {"spec": {"historyLimit": 1}, "runs": FINISHED},
+    ],
+    ids=["a change", "drift", "the first mirror", "a due slot", "history"],
 )
 @pytest.mark.parametrize("held", ["suspended", "deleted"])
 def test_what_is_suspended_altogether_or_being_deleted_does_nothing_at_all(trouble: dict[str, Any], held: str) -> None:
-    spec = {"historyLimit": 1, "rotation": trouble.pop("rotation", None) or None} if "rotation" in trouble else {"historyLimit": 1}
-    if held == "suspended":
-        spec["suspend"] = "Everything"
-    assert actions(observed_secret(spec, meta={"deleted": held == "deleted"}, **trouble)) == ()
+    assert actions(observed_secret(**trouble)) != ()
+    spec = {**trouble.get("spec", {}), **({"suspend": "Everything"} if held == "suspended" else {})}
+    assert actions(observed_secret(**{**trouble, "spec": spec, "meta": {"deleted": held == "deleted"}})) == ()
 
 
 # --- history ----------------------------------------------------------------------------------------------------------
