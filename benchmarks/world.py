@@ -67,11 +67,13 @@ class Process:
         samples = (sample for family in families if family.name == "keyturn_resources" for sample in family.samples)
         return next((int(sample.value) for sample in samples if sample.labels == wanted), 0)
 
-    def ready(self) -> bool:
-        """/readyz of the leader."""
+    def leads(self) -> bool:
+        """It holds the lease, and /readyz says that its caches are filled. (A standby is ready before that.)"""
         try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=1) as answer:
+                leading = "keyturn_leader 1.0" in answer.read().decode()
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1) as answer:
-                return bool(answer.status == 200)
+                return leading and answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
 
