@@ -224,6 +224,8 @@ def _ready(observed: ObservedSecret, plan: SecretPlan, written: Outcome | None, 
     current = source.labels.current if isinstance(source, SourceView) else mirror.version_id
     if isinstance(written, Moved) or (current != mirror.version_id and (run is None or run.to == current or _follows(run))):
         return cond.reconciling("VersionChanged", f"version {current} is current, and is being brought to Secret {mirror.secret_name}")
+    if observed.shape != mirror.shape:
+        return cond.reconciling("SpecChanged", f"Secret {mirror.secret_name} is being brought to what spec.target asks for")
     return {cond.READY: cond.true("Mirrored", f"Secret {target_name(observed.secret)} holds version {mirror.version_id}, which is current")}
 
 
