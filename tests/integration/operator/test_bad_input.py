@@ -88,13 +88,12 @@ def test_a_secret_that_is_deleted_in_aws_keeps_its_last_content(mirrored: Shop) 
     mirrored.ready("db", timeout=60)
 
 
-@pytest.mark.parametrize("action", ["GetSecretValue", "DescribeSecret"])
-def test_a_denied_action_is_named_with_the_identity_and_the_secret_and_mended_by_allowing_it(shop: Shop, action: str) -> None:
+def test_a_denied_action_is_named_with_the_identity_and_the_secret_and_mended_by_allowing_it(shop: Shop) -> None:
     shop.put("db")
-    with shop.aws.faults.on("deny", action=action, secret=shop.secret_id(), caller=CLIENT_KEY):
+    with shop.aws.faults.on("deny", action="GetSecretValue", secret=shop.secret_id(), caller=CLIENT_KEY):
         shop.rotating_secret("db")
         message = shop.stalled("SourceAccessDenied")
-        assert f"secretsmanager:{action}" in message
+        assert "secretsmanager:GetSecretValue" in message
         assert IDENTITY in message
         assert shop.secret_id() in message
     shop.rotating_secret("db", historyLimit=5)
@@ -304,7 +303,7 @@ def test_of_two_that_rotate_one_secret_by_schedule_the_younger_starts_none_and_s
 
 def test_by_default_the_secret_goes_with_its_rotating_secret(mirrored: Shop) -> None:
     mirrored.kube.delete("RotatingSecret", "db")
-    mirrored.kube.wait_gone("Secret", "db")
+    mirrored.kube.wait_gone("Secret", "db", timeout=60)  # the garbage collector learns of new kinds twice a minute
 
 
 def test_with_retain_the_secret_stays_as_it_was(shop: Shop) -> None:
@@ -325,7 +324,7 @@ def test_an_active_run_goes_with_its_rotating_secret_and_the_others_go_on(mirror
     mirrored.run("now")
     mirrored.step_is("now", "Rollout", "Running")
     mirrored.kube.delete("RotatingSecret", "db")
-    mirrored.kube.wait_gone("RotationRun", "now")
+    mirrored.kube.wait_gone("RotationRun", "now", timeout=60)
     mirrored.put("other")
     mirrored.rotating_secret("other")
     mirrored.ready("other")
