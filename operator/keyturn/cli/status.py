@@ -82,7 +82,7 @@ def _workload(consumer: Consumer, pods: Sequence[PodView], content: Content | No
         {
             "name": pod.name,
             "created": rfc3339(pod.created),
-            "onVersion": content is not None and runs_on(pod, content, consumer, Limits()),
+            "onVersion": content is not None and runs_on(pod, content, consumer, Limits(), now=datetime.now(UTC)),
             "ready": pod.ready,
         }
         for pod in living
