@@ -33,6 +33,7 @@ from keyturn.adapters.kube.workloads import KubeWorkloads
 from keyturn.api import GROUP, VERSION
 from keyturn.domain.failures import OutsideError
 from keyturn.domain.observed import WorkloadKind
+from keyturn.engine.bare_pods import BarePods
 from keyturn.engine.engine import Engine
 from keyturn.engine.execute import Executor
 from keyturn.engine.gather import Gatherer
@@ -69,7 +70,14 @@ class Leader:
         objects, workloads = KubeObjects(client), KubeWorkloads(client)
         self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, threads=settings.aws_threads)
         connections = Connections(self.world, self._aws, objects, own_namespace=settings.namespace)
-        gatherer = Gatherer(world=self.world, connections=connections, workloads=workloads, limits=settings.limits, clock=now)
+        gatherer = Gatherer(
+            world=self.world,
+            connections=connections,
+            workloads=workloads,
+            bare_pods=BarePods(workloads),
+            limits=settings.limits,
+            clock=now,
+        )
         self.recorder = KubeRecorder(client, instance=settings.identity)
         observer = MetricsObserver(metrics)
         reconciler = Reconciler(
@@ -173,9 +181,14 @@ class Leader:
                     self.engine.object_gone(kind, known)
         for workload in self._kinds:
             group, version, plural = handlers.WORKLOADS[workload]
+            remembered, listed = self.world.workload_names(workload), set()
             for path in paths(f"/apis/{group}/{version}", plural, self._settings.namespaces):
                 async for raw in items(self._client, path):
-                    self.engine.workload_changed(workload_view(workload, raw))
+                    view = workload_view(workload, raw)
+                    listed.add((view.namespace, view.name))
+                    self.engine.workload_changed(view)
+            for namespace, name in remembered - listed:
+                self.engine.workload_gone(namespace, workload, name)
 
     async def _resync(self) -> None:
         """Now and then everything is listed again: a lost event costs time, never correctness."""

@@ -24,6 +24,7 @@ from tests.support.fakes import (
 from keyturn.domain.failures import OutsideError
 from keyturn.domain.observed import Limits
 from keyturn.domain.targets import LABEL_SECRET
+from keyturn.engine.bare_pods import BarePods
 from keyturn.engine.engine import Engine
 from keyturn.engine.execute import Executor
 from keyturn.engine.gather import Gatherer
@@ -88,7 +89,14 @@ class Process:
         outside, self.world = cosmos.outside, World()
         self.queue = DueTimes(outside)
         connections = Connections(self.world, FakeConnections(cosmos.aws), cosmos.objects, own_namespace="keyturn-system")
-        gatherer = Gatherer(world=self.world, connections=connections, workloads=cosmos.workloads, limits=Limits(), clock=outside.clock)
+        gatherer = Gatherer(
+            world=self.world,
+            connections=connections,
+            workloads=cosmos.workloads,
+            bare_pods=BarePods(cosmos.workloads, clock=lambda: outside.clock().timestamp()),
+            limits=Limits(),
+            clock=outside.clock,
+        )
         self.executor = Executor(
             world=self.world, objects=cosmos.objects, secrets=cosmos.secrets, workloads=cosmos.workloads, gatherer=gatherer
         )

@@ -63,6 +63,8 @@ class ObservedRun:
     runs: Sequence[RunView] = ()  # all of the parent's, this one included
     consumers: Sequence[Consumer] = ()
     pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
+    excluded: int = 0  # workloads that use the Secret and are left out by spec.rollout
+    reverted_by: Mapping[tuple[str, str], str] = field(default_factory=dict)  # who took the restart annotation of a workload away
     restart_budget: int = 0  # how many workloads may begin a restart now, in the whole cluster
     rotation_budget: int = 1  # how many rotations may begin now, on this connection
     limits: Limits = field(default_factory=Limits)
@@ -295,9 +297,14 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
     if content is None:
         return _mirror(seen, parent, record)
     begin = content.since + seen.limits.margin + seen.limits.slack
+    if not seen.consumers and now < begin:
+        # One that comes before it is proved what a new pod reads would be left on a content that nobody knows.
+        message = f"no workload uses the Secret; the run is over at {begin:%H:%M:%S}Z if none comes"
+        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.WAITING, message).status(), look_again_at=begin)
     if not seen.consumers:
         record = record.rolled(waves.Rollout(progress=waves.Progress(), statuses=()))
-        return RunPlan(draft=_complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, "no workload uses the Secret"), parent).status())
+        message = _with_left_out("no workload is restarted" if seen.excluded else "no workload uses the Secret", seen)
+        return RunPlan(draft=_complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, message), parent).status())
     if now < begin:
         message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
         return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.RUNNING, message).status(), look_again_at=begin)
@@ -311,6 +318,7 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
         patience=waves.Patience(timeout=duration(parent.spec.rollout.timeout), soak=duration(parent.spec.rollout.soak)),
         limits=seen.limits,
         budget=seen.restart_budget,
+        reverted_by=seen.reverted_by,
         now=now,
     )
     record = record.rolled(look)
@@ -318,11 +326,16 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
         held = f"{look.message}. Later waves were not touched. Mend the workloads, then create a RotationRun with action: Rollout"
         return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.FAILED, held).failed("Held", held).status())
     if look.done:
-        record = record.step(StepName.ROLLOUT, StepState.SUCCEEDED, look.message)
+        record = record.step(StepName.ROLLOUT, StepState.SUCCEEDED, _with_left_out(look.message, seen))
         return RunPlan(draft=_complete(record, parent).status())
     restarts = tuple(Restart(consumer=consumer, annotation=annotation, mark=content.mark) for consumer in look.restart)
     draft = record.step(StepName.ROLLOUT, StepState.RUNNING, look.message)
     return RunPlan(draft=draft.status(), actions=restarts, look_again_at=look.look_again_at)
+
+
+def _with_left_out(message: str, seen: ObservedRun) -> str:
+    left_out = f"; {seen.excluded} workloads that use the Secret are left out by spec.rollout.discovery" if seen.excluded else ""
+    return message + left_out
 
 
 def _complete(record: Record, parent: RotatingSecret) -> Record:

@@ -75,13 +75,18 @@ def rollout(
     limits: Limits,
     budget: int,
     now: datetime,
+    reverted_by: Mapping[tuple[str, str], str] | None = None,
 ) -> Rollout:
     """Judge every workload, then move the wave.
 
     `pods` has None where a list failed: such a workload is never complete. `budget` is how many workloads may begin a restart now.
+    `reverted_by` names the field manager that took a workload's annotation away, where it is known.
     """
+    owners = reverted_by or {}
     verdicts = {
-        consumer.ref: _judge(consumer, pods.get(consumer.ref), content, annotation, before.known(consumer.ref), limits, now)
+        consumer.ref: _judge(
+            consumer, pods.get(consumer.ref), content, annotation, before.known(consumer.ref), owners.get(consumer.ref), limits, now
+        )
         for consumer in consumers
     }
     waves = sorted({consumer.wave for consumer in consumers if consumer.treatment is not Treatment.REPORTED})
@@ -146,6 +151,7 @@ def _judge(
     content: Content,
     annotation: str,
     known: WorkloadStatus | None,
+    owner: str | None,
     limits: Limits,
     now: datetime,
 ) -> WorkloadStatus:
@@ -166,22 +172,25 @@ def _judge(
         return _status(consumer, WorkloadState.ADOPTED, count, "every pod is newer than the content", tries)
     if consumer.treatment is not Treatment.RESTART:
         return _status(consumer, WorkloadState.WAITING, count, _who_restarts(consumer, count), tries)
-    return _restart_state(consumer, count, known, marked=marked, tries=tries)
-
-
-def _restart_state(consumer: Consumer, count: Count, known: WorkloadStatus | None, *, marked: bool, tries: int) -> WorkloadStatus:
     if not marked:
-        if tries >= TRIES:
-            message = "its restart annotation was taken away again after it had been set a second time"
-            return _status(consumer, WorkloadState.REVERTED, count, message, tries)
-        refused = known.message if known and known.state is WorkloadState.PENDING else None
-        message = refused or ("its restart annotation was reverted" if tries else "to be restarted")
-        return _status(consumer, WorkloadState.PENDING, count, message, tries)
+        return _unmarked_state(consumer, count, known, owner, tries=tries)
     if consumer.workload.paused:
         return _status(consumer, WorkloadState.WAITING, count, "is paused: it restarts when somebody resumes it", tries)
-    if count.old and (by_hand := _replaced_by_hand(consumer)):
+    if count.old and (by_hand := _replaced_by_hand(consumer, count.old)):
         return _status(consumer, WorkloadState.WAITING, count, f"{by_hand}: somebody must delete {_names(count.old)}", tries)
     return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
+
+
+def _unmarked_state(consumer: Consumer, count: Count, known: WorkloadStatus | None, owner: str | None, *, tries: int) -> WorkloadStatus:
+    """To be restarted, unless somebody has taken the annotation away as often as it was set."""
+    by = f" by {owner}, which owns the field" if owner else ""
+    if tries >= TRIES:
+        said = known.message if known and known.state is WorkloadState.REVERTED and not owner else None
+        message = f"its restart annotation was taken away again{by} after it had been set a second time"
+        return _status(consumer, WorkloadState.REVERTED, count, said or message, tries)
+    refused = known.message if known and known.state is WorkloadState.PENDING else None
+    message = refused or (f"its restart annotation was reverted{by}" if tries else "to be restarted")
+    return _status(consumer, WorkloadState.PENDING, count, message, tries)
 
 
 def _settled(consumer: Consumer) -> bool:
@@ -200,17 +209,26 @@ def _rolled_out(consumer: Consumer) -> bool:
     return workload.updated >= workload.replicas and workload.status_replicas <= workload.updated
 
 
-def _replaced_by_hand(consumer: Consumer) -> str | None:
+def _replaced_by_hand(consumer: Consumer, old: Sequence[str]) -> str | None:
+    """Why none of the old pods goes by itself; None while the controller still replaces some, beginning with the highest ordinal."""
     if consumer.workload.strategy == "OnDelete":
         return "its update strategy is OnDelete"
-    if consumer.workload.partition:
-        return f"its partition is {consumer.workload.partition}"
+    partition = consumer.workload.partition
+    if partition and all(_ordinal(name) < partition for name in old):
+        return f"its partition is {partition}"
     return None
+
+
+def _ordinal(pod: str) -> int:
+    digits = pod.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _who_restarts(consumer: Consumer, count: Count) -> str:
     if consumer.treatment is Treatment.REPORTED:
         return f"{_names(count.old)} must end by itself" if count.old else _what_is_missing(count)
+    if consumer.treatment is Treatment.RELOADS and count.old:
+        return f"cannot reload environment variables or a subPath mount: somebody must restart it; {_names(count.old)} not yet"
     return f"somebody else restarts it; {_names(count.old)} not yet" if count.old else _what_is_missing(count)
 
 

@@ -197,10 +197,9 @@ class Executor:
         """Whether a pod may have started on what somebody else wrote into the Secret."""
         if live.touched is None:
             return True
-        consumers, left_out = self.gatherer.consumers(secret)
+        _, pods, left_out = await self.gatherer.users(secret, fresh=True)
         if left_out:
             return True
-        pods = await self.gatherer.pods(secret.metadata.namespace, consumers)
         since = live.touched - SLACK
         return any(
             listed is None or any(pod.created >= since or (pod.last_started or pod.created) >= since for pod in listed)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from keyturn.api import Action as RunAction
-from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, duration, rfc3339
+from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, WorkloadState, duration, rfc3339
 from keyturn.domain import conditions as cond
-from keyturn.domain.consumers import Consumer, excluded, find_consumers
+from keyturn.domain.consumers import Consumer, annotated, annotation_of, excluded, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView
 from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
-from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.run_plan import ObservedRun, content_of
 from keyturn.domain.secret_plan import ObservedSecret, newest_mirror
 from keyturn.domain.targets import is_ours, target_name
 from keyturn.domain.templates import check_template
+from keyturn.engine.bare_pods import BarePod, BarePods
 from keyturn.engine.ports import Workloads
 from keyturn.engine.reach import Connections, Reach, failure_of
 from keyturn.engine.world import World
@@ -35,6 +37,7 @@ class Gatherer:
     workloads: Workloads
     limits: Limits
     clock: Callable[[], datetime]
+    bare_pods: BarePods
 
     # RotatingSecret
 
@@ -47,10 +50,11 @@ class Gatherer:
         source = None
         if reach.aws is not None and may_mirror.allowed and secret.metadata.deletion_timestamp is None:
             source = await self.source(secret, reach)
-        found, left_out = self.consumers(secret)
-        consumers, pods = None, {}
+        _, left_out = self.consumers(secret)
+        consumers: Sequence[Consumer] | None = None
+        pods: Pods = {}
         if count_pods and not any(not run.over and run.workloads for run in runs):
-            consumers, pods = found, await self.pods(namespace, found)
+            consumers, pods, left_out = await self.users(secret)
         observed = ObservedSecret(
             secret=secret,
             connection=reach.failure,
@@ -144,14 +148,17 @@ class Gatherer:
         has_value: bool | None = None
         consumers: Sequence[Consumer] = ()
         pods: Pods = {}
+        left_out = 0
+        reverted_by: Mapping[tuple[str, str], str] = {}
         if permitted.allowed and _first(runs, run):
             rolling = _state(run, StepName.MIRROR) in {StepState.SUCCEEDED, StepState.SKIPPED}
             source = await self._source_of_run(run, parent, reach, rolling=rolling)
             has_value = await self._has_value(run, parent, reach, source)
             if rolling:
-                consumers, _ = self.consumers(parent)
-                begun = run.status.mirror is not None and self.clock() >= run.status.mirror.time + self.limits.margin
-                pods = await self.pods(namespace, consumers) if begun else {}
+                consumers, left_out = self.consumers(parent)
+                if run.status.mirror is not None and self.clock() >= run.status.mirror.time + self.limits.margin:
+                    consumers, pods, left_out = await self.users(parent)
+                    reverted_by = await self._who_reverts(run, consumers)
         observed = ObservedRun(
             run=run,
             parent=parent,
@@ -161,6 +168,8 @@ class Gatherer:
             runs=runs,
             consumers=consumers,
             pods=pods,
+            excluded=left_out,
+            reverted_by=reverted_by,
             restart_budget=self.limits.max_restarting - self.world.restarting(),
             rotation_budget=reach.max_rotations - self.world.objects.rotating_on(reach.key),
             limits=self.limits,
@@ -192,20 +201,38 @@ class Gatherer:
 
     # consumers
 
-    def consumers(self, secret: RotatingSecret) -> tuple[Sequence[Consumer], int]:
+    def consumers(self, secret: RotatingSecret, bare: Sequence[BarePod] = ()) -> tuple[Sequence[Consumer], int]:
         """The workloads that use the Secret, and how many are left out."""
         namespace, target, rollout = secret.metadata.namespace, target_name(secret), secret.spec.rollout
         views = self.world.candidates(namespace, target, ((rule.kind.value, rule.name) for rule in rollout.workloads))
+        views += [pod.workload for pod in bare]
         return find_consumers(views, secret=target, rollout=rollout), excluded(views, secret=target, rollout=rollout)
 
-    async def pods(self, namespace: str, consumers: Sequence[Consumer]) -> Pods:
-        """The pods of each consumer, by its selector; None where a list failed."""
-        found = await asyncio.gather(*(self._pods_of(namespace, consumer.workload) for consumer in consumers))
-        return {consumer.ref: pods for consumer, pods in zip(consumers, found, strict=True)}
+    async def users(self, secret: RotatingSecret, *, fresh: bool = False) -> tuple[Sequence[Consumer], Pods, int]:
+        """Everything that uses the Secret, pods without a controller included, with its pods, and how many workloads are left out.
 
-    async def _pods_of(self, namespace: str, workload: WorkloadView) -> Sequence[PodView] | None:
+        Pods are None where a list failed; if it was the one of the bare pods, nobody's are known to be all.
+        """
+        namespace = secret.metadata.namespace
+        try:
+            bare = await self.bare_pods.of(namespace, fresh=fresh)
+        except OutsideError:
+            consumers, left_out = self.consumers(secret)
+            return consumers, dict.fromkeys([consumer.ref for consumer in consumers]), left_out
+        consumers, left_out = self.consumers(secret, bare)
+        found = await asyncio.gather(*(self._pods_of(namespace, consumer) for consumer in consumers))
+        pods: Pods = {consumer.ref: listed for consumer, listed in zip(consumers, found, strict=True)}
+        return consumers, pods | {pod.workload.ref: [pod.pod] for pod in bare if pod.workload.ref in pods}, left_out
+
+    async def _pods_of(self, namespace: str, consumer: Consumer) -> Sequence[PodView] | None:
+        """The pods of a workload, by its selector; of a CronJob, those of its Jobs."""
+        parts = consumer.jobs if consumer.workload.kind is WorkloadKind.CRON_JOB else (consumer.workload,)
+        listed = [await self._listed(namespace, part) for part in parts]
+        return None if None in listed else [pod for pods in listed for pod in pods or ()]
+
+    async def _listed(self, namespace: str, workload: WorkloadView) -> Sequence[PodView] | None:
         if workload.selector is None:
-            return ()  # a CronJob: its Jobs are workloads of their own
+            return ()
         try:
             pods = await self.workloads.pods(namespace, workload.selector)
         except OutsideError:
@@ -213,6 +240,18 @@ class Gatherer:
         if workload.kind in {WorkloadKind.STATEFUL_SET, WorkloadKind.DAEMON_SET, WorkloadKind.JOB}:
             return [pod for pod in pods if pod.owner_uid == workload.uid]
         return [pod for pod in pods if pod.owner_uid is not None]
+
+    async def _who_reverts(self, run: RotationRun, consumers: Sequence[Consumer]) -> dict[tuple[str, str], str]:
+        """Of the workloads whose restart annotation was set and is gone: the field manager to blame."""
+        content, annotation = content_of(run, adopts=False), annotation_of(run.spec.secret_ref.name)
+        tried = {(row.kind.value, row.name) for row in run.status.workloads if row.restarts and row.state is not WorkloadState.REVERTED}
+        owners: dict[tuple[str, str], str | None] = {}
+        for consumer in consumers:
+            if content is None or consumer.ref not in tried or annotated(consumer.workload, annotation, content):
+                continue
+            with suppress(OutsideError):  # the state is said without the name
+                owners[consumer.ref] = await self.workloads.annotation_owner(consumer.workload, annotation)
+        return {ref: owner for ref, owner in owners.items() if owner is not None}
 
 
 def template_error(secret: RotatingSecret) -> str | None:
