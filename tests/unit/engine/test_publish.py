@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.fakes import Crash, FakeObjects, FakeRecorder, Outside, apply_merge_patch, missing
 
@@ -21,12 +21,16 @@ LEAVES = st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.lists(s
 OBJECTS = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=4), max_leaves=12)
 STATUSES = st.dictionaries(st.sampled_from("abcd"), OBJECTS, max_size=4)
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
+
+@UNHURRIED
 @given(STATUSES, STATUSES)
 def test_the_patch_from_one_status_to_another_leads_there(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert apply_merge_patch(old, merge_patch(old, new)) == new
 
 
+@UNHURRIED
 @given(STATUSES)
 def test_the_patch_from_a_status_to_itself_is_empty(status: dict[str, Any]) -> None:
     assert merge_patch(status, status) == {}
