@@ -14,12 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.kube import wait_until
+from tests.support.kube import Kube, condition, wait_until
 
 from keyturn_lab.controlplane import ControlPlane
 from keyturn_lab.ports import free_ports
 
 STOP_TIMEOUT = 20.0
+CRDS = Path(__file__).parents[2] / "crds"
+CONNECTION = {
+    "apiVersion": "keyturn.dev/v1alpha1",
+    "kind": "ClusterAWSConnection",
+    "metadata": {"name": "default"},
+    "spec": {
+        "region": "eu-west-1",
+        "pollInterval": "10s",
+        "allow": [{"namespaces": {"all": True}, "secrets": ["{namespace}/**"], "verbs": ["Mirror", "Rotate"]}],
+    },
+}
 
 
 @dataclass(kw_only=True)
@@ -87,11 +98,27 @@ class Operator:
         return self.log.read_text(errors="replace")
 
 
+def install(plane: ControlPlane) -> None:
+    """Our kinds, and the connection `default` with the chart's own rule: each namespace its own prefix."""
+    kube = Kube(plane.client)
+    for path in sorted(CRDS.glob("*.yaml")):
+        for crd in kube.apply(path.read_text()):
+            name = crd["metadata"]["name"]
+            kube.wait_for("CustomResourceDefinition", name, lambda seen: condition(seen, "Established")["status"] == "True")
+    kube.apply(CONNECTION)
+
+
 @contextmanager
 def running_operator(
-    plane: ControlPlane, aws_environment: Mapping[str, str], *, name: str = "keyturn", **settings: Any
+    plane: ControlPlane,
+    aws_environment: Mapping[str, str],
+    *,
+    name: str = "keyturn",
+    kubeconfig: Path | None = None,
+    until: str = "readyz",
+    **settings: Any,
 ) -> Iterator[Operator]:
-    """An operator that leads and is ready; quick in all that only waits. `settings` are its KEYTURN_… variables, in lower case."""
+    """An operator that answers `until`; quick in all that only waits. `settings` are its KEYTURN_… variables, in lower case."""
     (port,) = free_ports(1)
     quick = {
         "lease_seconds": 3,
@@ -103,14 +130,14 @@ def running_operator(
     }
     variables = {f"KEYTURN_{key.upper()}": str(value) for key, value in (quick | settings).items()}
     operator = Operator(
-        kubeconfig=plane.kubeconfig,
+        kubeconfig=kubeconfig or plane.kubeconfig,
         log=plane.directory / f"operator-{name}-{port}.log",
         environment={**aws_environment, **variables, "KEYTURN_LISTEN": f"127.0.0.1:{port}"},
         port=port,
     )
     operator.start()
     try:
-        wait_until(operator.ready, timeout=30, what=f"the operator's /readyz; its log is {operator.log}")
+        wait_until(lambda: operator.probe(until)[0] == 200, timeout=30, what=f"the operator's /{until}; its log is {operator.log}")
         yield operator
     finally:
         if operator.process is not None:

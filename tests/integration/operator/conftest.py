@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.support import rotator
-from tests.support.kube import Kube, condition, wait_until
-from tests.support.operator import Operator, running_operator
+from tests.support.kube import Kube
+from tests.support.operator import Operator, install, running_operator
 from tests.support.shop import Shop
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.controlplane import ControlPlane
 from keyturn_lab.node import Node
-
-CRDS = Path(__file__).parents[3] / "crds"
-CONNECTION = {
-    "apiVersion": "keyturn.dev/v1alpha1",
-    "kind": "ClusterAWSConnection",
-    "metadata": {"name": "default"},
-    "spec": {
-        "region": "eu-west-1",
-        "pollInterval": "10s",
-        "allow": [{"namespaces": {"all": True}, "secrets": ["{namespace}/**"], "verbs": ["Mirror", "Rotate"]}],
-    },
-}
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +31,7 @@ def function(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def cluster(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with our kinds and the default connection."""
-    kube = Kube(control_plane.client)
-    for path in sorted(CRDS.glob("*.yaml")):
-        for crd in kube.apply(path.read_text()):
-            name = crd["metadata"]["name"]
-            kube.wait_for("CustomResourceDefinition", name, lambda seen: condition(seen, "Established")["status"] == "True")
-    wait_until(lambda: kube.apply(CONNECTION), what="the default connection")
+    install(control_plane)
     return control_plane
 
 

@@ -1,0 +1,127 @@
+"""Connections: the identity that they tell, credentials of a namespace's own, and what becomes of those that do not work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from tests.support.kstatus import check_conditions, kstatus
+from tests.support.kube import Kube, Object, condition
+from tests.support.lab import fresh_namespace
+from tests.support.shop import Shop
+
+from keyturn_lab.aws.client import CLIENT_KEY
+from keyturn_lab.controlplane import ControlPlane
+
+OWN_KEY = "tenants-own"
+STATIC = {"kind": "AWSConnection", "name": "own"}
+
+
+def credentials(name: str = "keys", key: str = OWN_KEY) -> Object:
+    """A Secret with an access key, as a connection reads it."""
+    data = {"aws_access_key_id": key, "aws_secret_access_key": "lab"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def own_connection(*, keys: str = "keys") -> Object:
+    """A connection of the tenant's namespace."""
+    spec = {"region": "eu-west-1", "pollInterval": "10s", "auth": {"staticCredentials": {"secretRef": {"name": keys}}}}
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "AWSConnection", "metadata": {"name": "own"}, "spec": spec}
+
+
+def ready(kube: Kube, kind: str, name: str) -> Object:
+    """The connection, once it is Ready."""
+    seen = kube.wait_for(kind, name, lambda seen: condition(seen, "Ready")["status"] == "True")
+    assert check_conditions(seen) == []
+    assert kstatus(seen) == "Current"
+    return seen
+
+
+def test_the_cluster_connection_tells_the_identity_in_use(shop: Shop) -> None:
+    seen = ready(shop.kube, "ClusterAWSConnection", "default")
+    assert seen["status"]["identity"].startswith("arn:aws:sts::123456789012:")
+    assert seen["status"]["lastSuccessTime"]
+    assert seen["status"]["identity"] in condition(seen, "Ready")["message"]
+
+
+def test_a_namespaced_connection_uses_its_own_credentials_and_never_the_operators(shop: Shop) -> None:
+    shop.kube.create(credentials())
+    shop.kube.apply(own_connection())
+    ready(shop.kube, "AWSConnection", "own")
+    shop.put("db", rotation=False)
+    before = shop.aws.calls(of=OWN_KEY)
+    shop.rotating_secret("db", connectionRef=STATIC)
+    shop.ready("db")
+    assert shop.data("db") == shop.value("db")
+    used = shop.aws.calls(of=OWN_KEY) - before
+    assert {"GetSecretValue", "BatchGetSecretValue"} & set(used)
+
+
+def test_a_namespaced_connection_rotates_with_its_own_credentials(shop: Shop) -> None:
+    shop.kube.create(credentials())
+    shop.kube.apply(own_connection())
+    shop.put("db")
+    shop.rotating_secret("db", connectionRef=STATIC)
+    shop.ready("db")
+    shop.run("now")
+    assert condition(shop.over("now"), "Complete")["reason"] == "Adopted"
+    assert shop.aws.calls(of=OWN_KEY)["RotateSecret"] >= 1
+
+
+def test_a_namespaced_connection_without_its_credentials_names_the_secret_that_is_missing_and_recovers(shop: Shop) -> None:
+    shop.kube.apply(own_connection())
+    seen = shop.kube.wait_for("AWSConnection", "own", lambda seen: condition(seen, "Stalled")["status"] == "True")
+    assert "keys" in condition(seen, "Stalled")["message"]
+    shop.put("db", rotation=False)
+    shop.rotating_secret("db", connectionRef=STATIC)
+    reason = condition(seen, "Stalled")["reason"]
+    assert "keys" in shop.stalled(reason)
+    shop.kube.create(credentials())
+    shop.kube.apply(own_connection() | {"spec": own_connection()["spec"] | {"pollInterval": "11s"}})  # an edit is looked at at once
+    ready(shop.kube, "AWSConnection", "own")
+    shop.ready("db")
+
+
+def test_a_connection_of_another_namespace_is_not_there(shop: Shop, control_plane: ControlPlane) -> None:
+    with elsewhere(shop, control_plane) as other:
+        other.kube.create(credentials())
+        other.kube.apply(own_connection())
+        ready(other.kube, "AWSConnection", "own")
+        shop.put("db", rotation=False)
+        shop.rotating_secret("db", connectionRef=STATIC)
+        assert "own" in shop.stalled("ConnectionNotFound")
+
+
+@contextmanager
+def elsewhere(shop: Shop, plane: ControlPlane) -> Iterator[Shop]:
+    """Another tenant."""
+    with fresh_namespace(plane) as namespace:
+        yield replace(shop, namespace=namespace, kube=Kube(plane.client, namespace))
+
+
+def test_a_cluster_connection_whose_identity_may_nothing_says_so(shop: Shop) -> None:
+    name = shop.namespace
+    with shop.aws.faults.on("error", action="sts:*", caller=CLIENT_KEY, code="ExpiredToken", status=403):
+        spec = {"region": "eu-west-2"}
+        shop.kube.apply({"apiVersion": "keyturn.dev/v1alpha1", "kind": "ClusterAWSConnection", "metadata": {"name": name}, "spec": spec})
+        seen = shop.kube.wait_for("ClusterAWSConnection", name, lambda seen: condition(seen, "Stalled")["reason"] == "CredentialsUnusable")
+        assert check_conditions(seen) == []
+    shop.kube.delete("ClusterAWSConnection", name)
+
+
+def test_a_connection_that_appears_later_is_used_by_those_who_wait_for_it(shop: Shop) -> None:
+    shop.put("db", rotation=False)
+    shop.rotating_secret("db", connectionRef={"name": shop.namespace})
+    shop.stalled("ConnectionNotFound")
+    rule = {"namespaces": {"names": [shop.namespace]}, "secrets": ["{namespace}/*"], "verbs": ["Mirror"]}
+    shop.kube.apply(
+        {
+            "apiVersion": "keyturn.dev/v1alpha1",
+            "kind": "ClusterAWSConnection",
+            "metadata": {"name": shop.namespace},
+            "spec": {"region": "eu-west-1", "allow": [rule]},
+        }
+    )
+    shop.ready("db")
+    shop.kube.delete("ClusterAWSConnection", shop.namespace)
