@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "operator" / "keyturn"
@@ -20,6 +21,7 @@ SECOND = frozenset({"_over"})
 TABLES = re.compile(r"_?(REASONS|KNOWN_REASONS|STEP_REASONS)")
 
 
+@lru_cache
 def reasons() -> dict[str, str]:
     """Each reason, and a file in which it is given."""
     return {reason: str(path.relative_to(PACKAGE)) for path in _modules() for reason in _of_module(ast.parse(path.read_text()))}

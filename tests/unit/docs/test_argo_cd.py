@@ -27,11 +27,12 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(listed.parent / "health.lua", path, test["healthStatus"], id=f"{listed.parent.name}/{path.stem}")
 
 
-def health(script: Path, item: dict[str, Any]) -> Any:
+def health(script: Path, item: dict[str, Any]) -> dict[str, str]:
     """Status and message that the script gives an object."""
     lua = LuaRuntime(unpack_returned_tuples=True)
     lua.globals()["obj"] = lua.table_from(item, recursive=True)
-    return dict(lua.execute(script.read_text()))
+    found: Any = lua.execute(script.read_text())
+    return dict(found)
 
 
 @pytest.mark.parametrize(("script", "path", "wanted"), cases())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
+@lru_cache
 def schemas() -> list[Mapping[str, Any]]:
     """The schemas of our kinds."""
     return [crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for crd in documents()]
