@@ -116,6 +116,25 @@ def test_killed_before_rotate_secret_it_starts_one_rotation(tenant: Shop, leader
     assert_one_rotation_that_everybody_has(tenant, "now")
 
 
+def test_killed_before_it_could_write_down_what_it_started_it_knows_the_rotation_as_its_own(
+    tenant: Shop, leader: Operator, plane: ControlPlane
+) -> None:
+    before = tenant.put()
+    tenant.rotating_secret()
+    tenant.deployment()
+    tenant.adopted()
+    tenant.aws.faults.set("latency", action="RotateSecret", caller=CLIENT_KEY, calls=1, seconds=3)
+    tenant.run("now")
+    tenant.step_is("now", "Rotate", "Running")
+    plane.stop_apiserver()  # from now on nothing can be written down
+    wait_until(lambda: {tenant.stages().get("AWSPENDING"), tenant.current()} - {before, None}, what="the rotation in AWS")
+    leader.kill()
+    plane.start_apiserver()
+    assert "to" not in tenant.kube.get("RotationRun", "now")["status"]["versions"]
+    leader.start()
+    assert_one_rotation_that_everybody_has(tenant, "now")
+
+
 def test_killed_while_it_mirrors_it_writes_the_new_content_after_all(tenant: Shop, leader: Operator) -> None:
     tenant.put()
     tenant.rotating_secret()
