@@ -74,7 +74,7 @@ class Leader:
             world=self.world,
             connections=connections,
             workloads=workloads,
-            bare_pods=BarePods(workloads),
+            bare_pods=BarePods(workloads, now),
             limits=settings.limits,
             clock=now,
         )

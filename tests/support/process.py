@@ -93,7 +93,7 @@ class Process:
             world=self.world,
             connections=connections,
             workloads=cosmos.workloads,
-            bare_pods=BarePods(cosmos.workloads, clock=lambda: outside.clock().timestamp()),
+            bare_pods=BarePods(cosmos.workloads, outside.clock),
             limits=Limits(),
             clock=outside.clock,
         )

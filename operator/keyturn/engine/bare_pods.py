@@ -1,18 +1,22 @@
 """Pods that no controller made. Nothing watches pods, so a namespace's are listed when somebody judges who uses a Secret.
 
-Once a minute is enough to find them; while some are there they are listed more often, since nobody tells when they end.
+One list after a content's margin is enough to know all that may run on an older one: whatever is created later is new. While some are there
+they are listed again now and then, since nobody tells when they end.
 """
 
 from __future__ import annotations
 
-import time
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from keyturn.domain.observed import PodView, WorkloadKind, WorkloadView
 from keyturn.engine.ports import Workloads
 
-NONE_AGE, SOME_AGE = 60.0, 10.0  # seconds that a list without and with such pods is good for
+NONE_AGE, SOME_AGE = timedelta(minutes=1), timedelta(seconds=10)  # for how long a list without and with such pods is good
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 NAMESPACES = 1000  # that are remembered
 
 
@@ -27,15 +31,20 @@ class BarePod:
 class BarePods:
     """What the last lists said."""
 
-    def __init__(self, workloads: Workloads, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, workloads: Workloads, clock: Callable[[], datetime]) -> None:
         self._workloads, self._clock = workloads, clock
-        self._known: dict[str, tuple[float, Sequence[BarePod]]] = {}
+        self._known: dict[str, tuple[datetime, Sequence[BarePod]]] = {}  # when they were listed
+        self._listing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def of(self, namespace: str, *, fresh: bool = False) -> Sequence[BarePod]:
-        """The bare pods of a namespace that have not ended and use some Secret."""
-        until, known = self._known.get(namespace, (0.0, ()))
-        if not fresh and self._clock() < until:
-            return known
+    async def of(self, namespace: str, *, since: datetime) -> Sequence[BarePod]:
+        """The bare pods of a namespace that had not ended and use some Secret, from a list that is not older than `since`."""
+        async with self._listing[namespace]:  # many objects of a namespace ask at once
+            at, known = self._known.get(namespace, (LONG_AGO, ()))
+            good_for = SOME_AGE if known else NONE_AGE
+            return known if at >= since and self._clock() - at < good_for else await self._list(namespace)
+
+    async def _list(self, namespace: str) -> Sequence[BarePod]:
+        at = self._clock()
         listed = await self._workloads.pods(namespace, None)
         found = [
             BarePod(workload=_as_workload(namespace, pod), pod=pod)
@@ -43,9 +52,12 @@ class BarePods:
             if pod.owner_uid is None and pod.uses and not pod.ended
         ]
         self._known.pop(namespace, None)
-        self._known[namespace] = (self._clock() + (SOME_AGE if found else NONE_AGE), found)
+        self._known[namespace] = (at, found)
         while len(self._known) > NAMESPACES:
-            del self._known[next(iter(self._known))]
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            if not self._listing[oldest].locked():
+                del self._listing[oldest]
         return found
 
 

@@ -143,7 +143,7 @@ class Engine:
             runs = self._open_runs(key)
             for run in runs:
                 self.queue.put(run, due=time.monotonic() + DEBOUNCE / 5)
-            if not runs:
+            if not any(self.world.objects.runs[run].workloads for run in runs):
                 self.reconciler.recount.add(key)
                 self.queue.put(key, due=due)
 

@@ -197,7 +197,7 @@ class Executor:
         """Whether a pod may have started on what somebody else wrote into the Secret."""
         if live.touched is None:
             return True
-        _, pods, left_out = await self.gatherer.users(secret, fresh=True)
+        _, pods, left_out = await self.gatherer.users(secret, since=self.gatherer.clock())
         if left_out:
             return True
         since = live.touched - SLACK

@@ -14,7 +14,7 @@ from keyturn.domain import conditions as cond
 from keyturn.domain.consumers import Consumer, annotated, annotation_of, excluded, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.mirroring import shape
-from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView
+from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView, active_run
 from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
 from keyturn.domain.run_plan import ObservedRun, content_of
 from keyturn.domain.secret_plan import ObservedSecret, newest_mirror
@@ -54,7 +54,8 @@ class Gatherer:
         consumers: Sequence[Consumer] | None = None
         pods: Pods = {}
         if count_pods and not any(not run.over and run.workloads for run in runs):
-            consumers, pods, left_out = await self.users(secret)
+            content = secret.status.mirror
+            consumers, pods, left_out = await self.users(secret, since=content.time + self.limits.margin if content else self.clock())
         observed = ObservedSecret(
             secret=secret,
             connection=reach.failure,
@@ -150,14 +151,15 @@ class Gatherer:
         pods: Pods = {}
         left_out = 0
         reverted_by: Mapping[tuple[str, str], str] = {}
-        if permitted.allowed and _first(runs, run):
+        if permitted.allowed and _may_act(runs, run):
             rolling = _state(run, StepName.MIRROR) in {StepState.SUCCEEDED, StepState.SKIPPED}
             source = await self._source_of_run(run, parent, reach, rolling=rolling)
             has_value = await self._has_value(run, parent, reach, source)
             if rolling:
                 consumers, left_out = self.consumers(parent)
-                if run.status.mirror is not None and self.clock() >= run.status.mirror.time + self.limits.margin:
-                    consumers, pods, left_out = await self.users(parent)
+                begin = run.status.mirror.time + self.limits.margin if run.status.mirror else None
+                if begin is not None and self.clock() >= begin:
+                    consumers, pods, left_out = await self.users(parent, since=begin)
                     reverted_by = await self._who_reverts(run, consumers)
         observed = ObservedRun(
             run=run,
@@ -208,14 +210,15 @@ class Gatherer:
         views += [pod.workload for pod in bare]
         return find_consumers(views, secret=target, rollout=rollout), excluded(views, secret=target, rollout=rollout)
 
-    async def users(self, secret: RotatingSecret, *, fresh: bool = False) -> tuple[Sequence[Consumer], Pods, int]:
+    async def users(self, secret: RotatingSecret, *, since: datetime) -> tuple[Sequence[Consumer], Pods, int]:
         """Everything that uses the Secret, pods without a controller included, with its pods, and how many workloads are left out.
 
+        Pods without a controller that were created after `since` may be missing.
         Pods are None where a list failed; if it was the one of the bare pods, nobody's are known to be all.
         """
         namespace = secret.metadata.namespace
         try:
-            bare = await self.bare_pods.of(namespace, fresh=fresh)
+            bare = await self.bare_pods.of(namespace, since=since)
         except OutsideError:
             consumers, left_out = self.consumers(secret)
             return consumers, dict.fromkeys([consumer.ref for consumer in consumers]), left_out
@@ -273,9 +276,9 @@ def _birth(secret: RotatingSecret) -> tuple[str, str]:
     return (rfc3339(created) if created else "", secret.metadata.uid)
 
 
-def _first(runs: Sequence[RunView], run: RotationRun) -> bool:
-    open_runs = [view for view in runs if not view.over]
-    return bool(open_runs) and min(open_runs, key=lambda view: (view.created, view.name)).uid == run.metadata.uid
+def _may_act(runs: Sequence[RunView], run: RotationRun) -> bool:
+    active = active_run(runs)
+    return active is not None and active.uid == run.metadata.uid
 
 
 def _state(run: RotationRun, name: StepName) -> StepState | None:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from keyturn.api import AWSConnection, ClusterAWSConnection, Condition, ConnectionStatus, RotatingSecret, RotationRun
+from keyturn.api import (
+    AWSConnection,
+    ClusterAWSConnection,
+    Condition,
+    ConnectionStatus,
+    RotatingSecret,
+    RotatingSecretStatus,
+    RotationRun,
+)
 from keyturn.domain import announce
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import CreateRun, DeleteRun, Done, Moved, Refused
@@ -24,7 +32,7 @@ from keyturn.engine.world import World, key_of
 
 COALESCE = timedelta(seconds=1)  # how long a RotatingSecret may lag behind its active run
 CONNECTION_CHECK = timedelta(hours=1)
-RECOUNT = timedelta(seconds=15)  # nobody tells when a terminating pod is gone, or when a list would succeed
+RECOUNT_SOON, RECOUNT_LATE = timedelta(seconds=5), timedelta(minutes=1)  # see _recount_at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,9 +90,10 @@ class Reconciler:
                 self.world.objects.drop(Key(Kind.RUN, key.namespace, action.name))
             elif isinstance(outcome, Moved):
                 self.enqueue(key, self.clock() + COALESCE)
-        if _is_unsettled(observed):
+        recount = _recount_at(observed, status, self.clock())
+        if recount is not None:
             self.recount.add(key)
-            self.enqueue(key, self.clock() + RECOUNT)
+            self.enqueue(key, recount)
         refused = [outcome.failure.kind for _, outcome in outcomes if isinstance(outcome, Refused)]
         return self._again(plan.look_again_at, refused)
 
@@ -182,10 +191,19 @@ class Reconciler:
         await self.publisher.status(key, connection.metadata, status)
 
 
-def _is_unsettled(observed: ObservedSecret) -> bool:
-    """Pods were counted, and the count will change without an event of their workload."""
+def _recount_at(observed: ObservedSecret, status: RotatingSecretStatus, now: datetime) -> datetime | None:
+    """When to count again what was counted in this pass and will change without an event of a workload.
+
+    Nobody tells when a terminating or a bare pod is gone, when time has made a reload good, or when a list would succeed. What has not
+    changed for long is looked at less often.
+    """
     listed = [observed.pods.get(consumer.ref) for consumer in observed.consumers or ()]
-    return any(pods is None or any(pod.terminating for pod in pods) for pods in listed)
+    adopted = cond.find(status.conditions, "Adopted")
+    incomplete = status.adoption is not None and status.adoption.pods_on_version < status.adoption.pods
+    if not any(incomplete or pods is None or any(pod.terminating for pod in pods) for pods in listed):
+        return None
+    known_for = now - adopted.last_transition_time if adopted is not None else timedelta(0)
+    return now + min(max(known_for / 4, RECOUNT_SOON), RECOUNT_LATE)
 
 
 def parent_of(raw_run: dict[str, object]) -> Key:

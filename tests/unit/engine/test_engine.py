@@ -96,9 +96,18 @@ def test_a_managed_secret_that_changes_wakes_who_writes_it(hall: Hall) -> None:
 
 def test_a_consumer_that_changes_wakes_the_run_that_rolls_out() -> None:
     hall = Hall()
+    rolling = {"workloads": [{"kind": "Deployment", "name": "api", "state": "Restarting"}]}
+    hall.engine.object_changed(Kind.RUN, {**hall.touched(hall.run), "status": rolling})
+    hall.process.queue.due.clear()
     hall.engine.workload_changed(workload())
-    assert RUN in hall.woken
+    assert hall.woken == {RUN}
     assert hall.process.reconciler.recount == set()
+
+
+def test_a_consumer_that_changes_is_counted_anew_as_long_as_the_open_run_does_not_count_it() -> None:
+    hall = Hall()
+    hall.engine.workload_changed(workload())
+    assert (hall.woken, hall.process.reconciler.recount) == ({RUN, SECRET}, {SECRET})
 
 
 def test_a_consumer_that_changes_is_counted_anew_where_no_run_is_open() -> None:
