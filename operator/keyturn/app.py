@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import kopf
 
@@ -55,20 +55,17 @@ RETRY = 2.0
 _log = logging.getLogger(__name__)
 
 
-def now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
-
-
 class Leader:
     """The operator proper: everything that only the leader does."""
 
     def __init__(self, settings: Settings, client: KubeClient, for_kopf: KubeClient, metrics: Metrics) -> None:
-        self._settings, self._client, self._for_kopf = settings, client, for_kopf
+        self._settings, self._client, self._for_kopf, self._metrics = settings, client, for_kopf, metrics
+        self._poll_result = "OK"
         self.world = World()
         queue = Queue(time.monotonic)
         objects, workloads = KubeObjects(client), KubeWorkloads(client)
-        self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, threads=settings.aws_threads)
+        now = client.clock.now
+        self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, on_poll=self._polled, threads=settings.aws_threads)
         connections = Connections(self.world, self._aws, objects, own_namespace=settings.namespace)
         gatherer = Gatherer(
             world=self.world,
@@ -100,6 +97,12 @@ class Leader:
 
     def _source_changed(self, _: object, secret_id: str) -> None:
         self.engine.source_changed(secret_id)
+
+    def _polled(self, result: str, seconds: float) -> None:
+        self._metrics.aws_poll(result, seconds)
+        if result != self._poll_result:
+            self._poll_result = result
+            self.engine.access_changed()
 
     async def run(self) -> None:
         """Lead until a signal comes or a part ends."""

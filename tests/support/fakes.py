@@ -207,6 +207,9 @@ class FakeCatalog:
         """As FakeAws."""
         return self._aws.known(secret_id)
 
+    def trouble(self) -> None:
+        """The last look was well."""
+
     async def described(self, secret_id: str, *, fresh: bool = False) -> SourceView:
         """As FakeAws."""
         return await self._aws.described(secret_id, fresh=fresh)

@@ -146,6 +146,7 @@ class RunView:
     action: RunAction
     urgent: bool = False
     over: bool = False
+    queued: bool = False  # it is to rotate, and has not begun: nothing of it can be in the way of a change that is there already
     rotating: bool = False  # its step Rotate is under way
     result: str | None = None  # the reason of Complete or Failed
     failed: bool = False
@@ -160,5 +161,5 @@ class RunView:
 
 
 def active_run(runs: Sequence[RunView]) -> RunView | None:
-    """The one run that may act: the oldest that is not over."""
-    return min((run for run in runs if not run.over), key=lambda run: (run.created, run.name), default=None)
+    """The one run that may act: the oldest that is not over, those that only wait to rotate coming last."""
+    return min((run for run in runs if not run.over), key=lambda run: (run.queued, run.created, run.name), default=None)

@@ -228,6 +228,10 @@ def _begin(seen: ObservedRun, source: SourceView, record: Record, token: str, so
         )
         return RunPlan(draft=record.failed("RotationNotConfigured", message).status())
     if record.started(StepName.ROTATE) is None:
+        settled = seen.parent.status.settled if seen.parent else None
+        if settled is not None and settled.version_id != source.labels.current and not seen.run.spec.urgent:
+            message = f"waits until version {source.labels.current}, which somebody else promoted, is brought to the workloads"
+            return RunPlan(draft=record.waiting("VersionChanged", message).status(), look_again_at=soon)
         if seen.rotation_budget <= 0:
             message = "waits: the connection's maxRotations are under way"
             return RunPlan(draft=record.waiting("TooManyRotations", message).status(), look_again_at=soon)

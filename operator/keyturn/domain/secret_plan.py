@@ -89,8 +89,9 @@ class Seen:
 
     @property
     def active(self) -> RunView | None:
-        """The run that may act."""
-        return active_run(self.observed.runs)
+        """The run that acts; one that only waits to rotate keeps nobody from writing."""
+        run = active_run(self.observed.runs)
+        return None if run is None or run.queued else run
 
 
 def secret_plan(observed: ObservedSecret, now: datetime) -> SecretPlan:
@@ -239,6 +240,8 @@ def schedule_is_met(seen: Seen, now: datetime) -> Finding | None:
     """A slot whose start has come gets a run of a computed name, so that it can only get one."""
     if seen.due is None or not seen.due.has_come(now) or not may_start(seen):
         return None
+    if active_run(seen.observed.runs) is not None:
+        return Finding(reason="RunQueued", message="a RotationRun waits to rotate the secret")
     metadata = seen.secret.metadata
     spec = {
         "secretRef": {"name": metadata.name},

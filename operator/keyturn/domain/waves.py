@@ -90,7 +90,8 @@ def rollout(
         for consumer in consumers
     }
     waves = sorted({consumer.wave for consumer in consumers if consumer.treatment is not Treatment.REPORTED})
-    wave = next((number for number in waves if before.wave is None or number >= before.wave), None)
+    pending = {one.wave for one in consumers if one.wave in waves and verdicts[one.ref].state is WorkloadState.PENDING}
+    wave = next((number for number in waves if before.wave is None or number >= before.wave or number in pending), None)
     start, ready = before.wave_start, before.wave_ready
     while wave is not None:
         if wave != before.wave or start is None:

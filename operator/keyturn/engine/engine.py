@@ -165,3 +165,9 @@ class Engine:
         for key in self.world.objects.by_source(secret_id):
             for other in (key, *self._open_runs(key)):
                 self.queue.put(other)
+
+    def access_changed(self) -> None:
+        """AWS has come to answer polls, or not to: the connections say so."""
+        for kind in (Kind.CONNECTION, Kind.CLUSTER_CONNECTION):
+            for key in self.world.objects.keys(kind):
+                self.queue.put(key)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus
-from keyturn.domain.observed import PodView, SourceView, TargetView, WorkloadView
+from keyturn.domain.observed import Failure, PodView, SourceView, TargetView, WorkloadView
 from keyturn.domain.run_plan import ObservedRun
 from keyturn.domain.values import SecretValue
 from keyturn.engine.keys import Key
@@ -44,6 +44,9 @@ class Catalog(Protocol):
 
     async def has_value(self, secret_id: str, version_id: str) -> bool:
         """Whether a version labelled AWSPENDING holds a value; the value itself is dropped."""
+
+    def trouble(self) -> Failure | None:
+        """Why the last look at everything that is followed failed; None if it was well, or there was none yet."""
 
     def follow(self, secret_id: str) -> None:
         """From now on this secret is worth a look at every poll interval."""

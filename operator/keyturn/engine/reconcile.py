@@ -32,6 +32,7 @@ from keyturn.engine.world import World, key_of
 
 COALESCE = timedelta(seconds=1)  # how long a RotatingSecret may lag behind its active run
 CONNECTION_CHECK = timedelta(hours=1)
+CREDENTIALS_CHECK = timedelta(minutes=5)  # of a connection whose credentials somebody may renew
 RECOUNT_SOON, RECOUNT_LATE = timedelta(seconds=5), timedelta(minutes=1)  # see _recount_at
 
 
@@ -50,6 +51,7 @@ class Reconciler:
     recount: set[Key] = field(default_factory=set)  # RotatingSecrets whose consumers have changed
     _counted: set[Key] = field(default_factory=set)
     _followed: dict[Key, tuple[Catalog, str]] = field(default_factory=dict)
+    _clients: dict[Key, Aws] = field(default_factory=dict)  # of each connection
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Look at one object; answers when to look again, if time alone will change something."""
@@ -173,8 +175,20 @@ class Reconciler:
             await self._publish_connection(key, connection, cond.stalled(error.reason, error.message), None)
             raise
         verdicts = {cond.READY: cond.true("Identified", f"AWS answers as {identity}")}
+        trouble = aws.catalog.trouble()
+        if trouble is not None:
+            say = cond.reconciling if trouble.kind is FailureKind.TRANSIENT else cond.stalled
+            verdicts = say(trouble.reason, trouble.message)
         await self._publish_connection(key, connection, verdicts, identity)
-        return self.clock() + CONNECTION_CHECK
+        self._hand_over(key, aws)
+        return self.clock() + (CREDENTIALS_CHECK if connection.spec.auth is not None else CONNECTION_CHECK)
+
+    def _hand_over(self, key: Key, aws: Aws) -> None:
+        """New credentials are another client: whoever uses the connection must follow its secret through that one."""
+        before, self._clients[key] = self._clients.get(key), aws
+        if before is not None and before is not aws:
+            for user in self.world.objects.by_connection(key):
+                self.enqueue(user, None)
 
     async def _publish_connection(
         self, key: Key, connection: AWSConnection | ClusterAWSConnection, verdicts: dict[str, cond.Verdict], identity: str | None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keyturn.api import Action as RunAction
-from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun, RotationRunStatus, StepName, StepState
+from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun, RotationRunStatus, StepName, StepState, Trigger
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Restart
 from keyturn.domain.observed import RunView, TargetView, WorkloadKind, WorkloadView
@@ -217,6 +217,7 @@ def run_view(run: RotationRun) -> RunView:
         action=run.spec.action,
         urgent=run.spec.urgent,
         over=status.completion_time is not None,
+        queued=_is_to_rotate(run) and (rotate is None or rotate.start_time is None) and status.completion_time is None,
         rotating=rotates and rotate is not None and rotate.state.value == "Running",
         result=end.reason if end else None,
         failed=cond.holds(status.conditions, "Failed") or cond.holds(status.conditions, "Stalled"),
@@ -229,6 +230,10 @@ def run_view(run: RotationRun) -> RunView:
         workloads=tuple(status.workloads),
         owned=bool(run.metadata.owner_references),
     )
+
+
+def _is_to_rotate(run: RotationRun) -> bool:
+    return run.spec.action is RunAction.ROTATE and run.spec.trigger in {Trigger.MANUAL, Trigger.SCHEDULE}
 
 
 def _never(run: RotationRun) -> Any:

@@ -58,6 +58,7 @@ class Metrics:
         self._aws = Counter(
             "keyturn_aws_api_requests_total", "Calls of AWS APIs, by operation and answer.", ["operation", "code"], registry=registry
         )
+        self._polls = Counter("keyturn_aws_polls_total", "Looks at all secrets of a connection, by outcome.", ["result"], registry=registry)
         self._aws_seconds = Histogram(
             "keyturn_aws_api_request_duration_seconds",
             "How long a call of an AWS API took.",
@@ -103,6 +104,10 @@ class Metrics:
         """`code` is OK or AWS's error code."""
         self._aws.labels(operation, code).inc()
         self._aws_seconds.labels(operation).observe(seconds)
+
+    def aws_poll(self, result: str, seconds: float) -> None:
+        """One look at everything that is followed; result is OK or the reason why it failed."""
+        self._polls.labels(result).inc()
 
     def kube_request(self, verb: str, code: int, seconds: float) -> None:
         """Fits KubeClient's `on_request`; the time is not kept, the API server measures it itself."""

@@ -17,6 +17,7 @@ OURS = {
     "keyturn_queue_latency_seconds",
     "keyturn_aws_api_requests",
     "keyturn_aws_api_request_duration_seconds",
+    "keyturn_aws_polls",
     "keyturn_kube_requests",
     "keyturn_leader",
     "keyturn_rotations",

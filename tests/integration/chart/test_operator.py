@@ -104,7 +104,7 @@ def test_a_promotion_reaches_secret_and_workload_with_the_rights_that_the_chart_
     assert annotations["keyturn.dev/orders-db"].startswith(second)
     assert kube.get("Secret", "orders-db")["metadata"]["annotations"]["keyturn.dev/version"] == second
     assert "Observed" in {run["spec"]["trigger"] for run in kube.list("RotationRun")}
-    assert [event for event in kube.list("Event") if event["involvedObject"]["kind"] == "RotatingSecret"]
+    assert [event for event in kube.list("Event") if event["involvedObject"]["kind"] == "RotationRun"]
     _nothing_was_refused(tenant)
 
 

@@ -21,7 +21,7 @@ from keyturn.adapters.aws.polling import OnPoll, Poller
 from keyturn.adapters.aws.sweeping import Sweeps
 from keyturn.adapters.aws.values import LINGER, Values
 from keyturn.domain.failures import OutsideError
-from keyturn.domain.observed import SourceView
+from keyturn.domain.observed import Failure, SourceView
 from keyturn.domain.versions import AWSPENDING
 from keyturn.engine.ports import CurrentValue
 
@@ -91,6 +91,11 @@ class CoalescingCatalog:
     def unfollow(self, secret_id: str) -> None:
         """See `Catalog.unfollow`."""
         self._known.unfollow(secret_id)
+
+    def trouble(self) -> Failure | None:
+        """See `Catalog.trouble`."""
+        refused = self._poller.trouble
+        return Failure(kind=refused.kind, reason=refused.reason, message=refused.message) if refused else None
 
     @property
     def idle(self) -> bool:

@@ -108,6 +108,7 @@ class Poller:
         self._may_batch = may_batch
         self._on_poll = on_poll
         self._failures = 0
+        self.trouble: OutsideError | None = None  # of the last round
         self._polls_without_a_sweep = 0
         self._described_up_to = ""
         self.pace = Pace()
@@ -143,9 +144,9 @@ class Poller:
         began, outcome = time.monotonic(), "OK"
         try:
             await self.poll()
-            self._failures = 0
+            self._failures, self.trouble = 0, None
         except OutsideError as refused:
-            outcome = refused.reason
+            outcome, self.trouble = refused.reason, refused
             self._failed(refused.message)
         except Exception as error:  # the task's own boundary: a poll that cannot cope with an answer must not end all polling
             outcome = type(error).__name__

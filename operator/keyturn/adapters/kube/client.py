@@ -18,6 +18,7 @@ from typing import Any, Self
 import aiohttp
 
 from keyturn.adapters.kube.access import Access
+from keyturn.adapters.kube.clock import ServerClock
 from keyturn.adapters.kube.refusals import outage, refusal
 from keyturn.domain.failures import OutsideError
 
@@ -78,6 +79,7 @@ class KubeClient:
         self._access, self._on_request = access, on_request
         self._timeout = aiohttp.ClientTimeout(total=limits.request, connect=limits.connect)
         self.url = access.url
+        self.clock = ServerClock()
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limits.connections, ssl=access.tls()),
             middlewares=(self._logged_in,),
@@ -168,7 +170,7 @@ class KubeClient:
 
     async def _sent(self, call: _Call) -> _Answer | str:
         """The answer, or the name of what went wrong: the exception itself might hold the request, and is left behind."""
-        started = time.monotonic()
+        started, sent = time.monotonic(), time.time()
         try:
             async with self.session.request(
                 call.method,
@@ -180,6 +182,7 @@ class KubeClient:
             ) as response:
                 body = await response.read()
                 self._observe(call.method, response.status, started)
+                self.clock.heard(response.headers.get("Date"), sent=sent, received=time.time())
                 return _Answer(response.status, body, _seconds(response.headers.get("Retry-After")))
         except (aiohttp.ClientError, OSError) as error:
             self._observe(call.method, 0, started)
