@@ -13,6 +13,7 @@ from tests.support.kstatus import check_conditions
 from tests.support.kube import Kube, Object, condition, wait_until
 
 from keyturn_lab.aws import Aws
+from keyturn_lab.aws.client import CLIENT_KEY
 from keyturn_lab.controlplane import ControlPlane
 
 SLEEPER = "exec sleep 300"  # a pod that only stands there
@@ -59,9 +60,11 @@ class Shop:
         """Somebody else's hand: RotateSecret; answers the id of the version that it leads to."""
         return self.aws.client("secretsmanager").rotate_secret(SecretId=self.secret_id(name))["VersionId"]
 
-    def backdated(self, name: str = "db", **ago: float) -> None:
-        """The secret and its last rotation were so long ago."""
-        self.aws.backdate(self.secret_id(name), **ago)
+    def put_long_ago(self, name: str = "db", *, days: float, rotation: bool = True) -> None:
+        """As `put`, so many days ago. No sweep of the operator may see the secret while it is still young."""
+        with self.aws.faults.on("hang", action="ListSecrets", caller=CLIENT_KEY):
+            self.put(name, rotation=rotation)
+            self.aws.backdate(self.secret_id(name), days=days)
 
     def stages(self, name: str = "db") -> dict[str, str]:
         """Which version carries which staging label."""

@@ -169,12 +169,28 @@ def test_a_connection_starts_no_more_rotations_at_once_than_it_allows(own: Shop)
     own.kube.delete("ClusterAWSConnection", own.namespace)
 
 
+def test_while_a_run_waits_for_its_turn_to_rotate_what_others_promote_is_mirrored(own: Shop) -> None:
+    own.put("db")
+    own.rotating_secret("db", rotation={"timeout": "1m"})
+    own.ready("db")
+    breaks(own, "lambda-hang", "createSecret", seconds=15, calls=1)
+    own.rotate("db")
+    own.run("now")
+    own.step_is("now", "Rotate", "Waiting", saying="somebody else")
+    own.kube.patch("Secret", "db", {"data": {"foreign": "eA=="}})
+    wait_until(lambda: "foreign" not in own.data("db"), timeout=5, what="the repair")
+    version = own.promote("db")
+    own.ready("db", version=version)
+    own.aws.faults.clear()
+    assert own.over("now")["status"]["versions"]["from"] == version
+    assert ended_as(own.first_run("Observed")) == ("Complete", "Adopted")
+
+
 # --- by schedule -----------------------------------------------------------------------------------------------------
 
 
 def test_an_overdue_secret_is_rotated_by_schedule_once_and_counts_from_then(shop: Shop) -> None:
-    shop.put("db")
-    shop.backdated("db", days=40)
+    shop.put_long_ago("db", days=40)
     shop.rotating_secret("db", rotation=MONTHLY)
     run = shop.first_run("Schedule")
     assert ended_as(shop.over(run["metadata"]["name"])) == ("Complete", "Adopted")
@@ -187,8 +203,7 @@ def test_an_overdue_secret_is_rotated_by_schedule_once_and_counts_from_then(shop
 
 
 def test_while_rotations_are_suspended_none_starts_by_schedule_but_a_person_may_rotate(shop: Shop) -> None:
-    shop.put("db")
-    shop.backdated("db", days=40)
+    shop.put_long_ago("db", days=40)
     shop.rotating_secret("db", suspend="Rotations", rotation=MONTHLY)
     seen = shop.ready("db")
     assert moment(seen["status"]["rotation"]["nextTime"]) <= datetime.now(UTC)
@@ -198,8 +213,7 @@ def test_while_rotations_are_suspended_none_starts_by_schedule_but_a_person_may_
 
 
 def test_a_suspension_that_ends_lets_the_overdue_rotation_start(shop: Shop) -> None:
-    shop.put("db")
-    shop.backdated("db", days=40)
+    shop.put_long_ago("db", days=40)
     shop.rotating_secret("db", suspend="Rotations", rotation=MONTHLY)
     shop.ready("db")
     assert shop.runs() == []
@@ -208,8 +222,7 @@ def test_a_suspension_that_ends_lets_the_overdue_rotation_start(shop: Shop) -> N
 
 
 def test_a_schedule_without_a_rotation_in_aws_says_how_to_configure_it_and_still_mirrors(shop: Shop) -> None:
-    shop.put("db", rotation=False)
-    shop.backdated("db", days=40)
+    shop.put_long_ago("db", days=40, rotation=False)
     shop.rotating_secret("db", rotation=MONTHLY)
     message = shop.says("RotationOnTime", "False", "RotationNotConfigured")
     assert f"aws secretsmanager rotate-secret --secret-id {shop.secret_id()}" in message
@@ -233,8 +246,7 @@ def test_a_rotation_that_a_person_starts_gets_an_observed_run(shop: Shop) -> Non
 
 
 def test_a_scheduled_run_joins_the_rotation_that_somebody_else_has_in_flight(own: Shop) -> None:
-    own.put("db")
-    own.backdated("db", days=1)
+    own.put_long_ago("db", days=1)
     own.rotating_secret("db")
     own.ready("db")
     breaks(own, "lambda-hang", "createSecret", seconds=4, calls=1)

@@ -255,6 +255,16 @@ def test_nothing_is_written_and_no_run_made_while_a_run_is_active(trouble: dict[
     assert actions(observed_secret(**trouble, runs=[run_view()])) == ()
 
 
+def test_a_run_that_only_waits_to_rotate_keeps_no_change_and_no_repair_from_being_brought() -> None:
+    queued = run_view(trigger=Trigger.MANUAL, queued=True)
+    assert created_run(observed_secret(current="v2", runs=[queued])).spec["trigger"] == "Observed"
+    assert writes(observed_secret(target=None, runs=[queued]))
+
+
+def test_a_run_that_only_waits_to_rotate_keeps_a_slot_from_getting_another() -> None:
+    assert actions(observed_secret(EVERY_DAY, **DUE, runs=[run_view(trigger=Trigger.MANUAL, queued=True)])) == ()
+
+
 # --- the schedule -----------------------------------------------------------------------------------------------------
 
 
