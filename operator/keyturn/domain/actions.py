@@ -21,7 +21,7 @@ class WriteMirror:
     expect: str | None
     recorded: MirrorStatus | None
     recorded_version_time: datetime | None = None
-    shape_changed: bool = False
+    repair: bool = False  # what was written was touched by somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,7 @@ class RunView:
     over: bool = False
     queued: bool = False  # it is to rotate, and has not begun: nothing of it can be in the way of a change that is there already
     rotating: bool = False  # its step Rotate is under way
+    mirroring: bool = False  # it has come to write the Secret
     result: str | None = None  # the reason of Complete or Failed
     failed: bool = False
     message: str = ""

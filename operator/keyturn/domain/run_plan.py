@@ -63,6 +63,7 @@ class ObservedRun:
     runs: Sequence[RunView] = ()  # all of the parent's, this one included
     consumers: Sequence[Consumer] = ()
     pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
+    touched: bool = False  # the Secret is not as this run has written it
     excluded: int = 0  # workloads that use the Secret and are left out by spec.rollout
     reverted_by: Mapping[tuple[str, str], str] = field(default_factory=dict)  # who took the restart annotation of a workload away
     restart_budget: int = 0  # how many workloads may begin a restart now, in the whole cluster
@@ -133,7 +134,7 @@ def _steps(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datet
             return RunPlan(draft=ended.status())
         if not record.done(StepName.MIRROR):
             return _mirror(seen, parent, record)
-        return _rollout(seen, parent, record, now)
+        return _repair(seen, record, now) or _rollout(seen, parent, record, now)
     if isinstance(seen.source, Failure):
         return _source_failed(seen.source, record, now)
     if seen.source is None:
@@ -280,9 +281,16 @@ def _mirror(seen: ObservedRun, parent: RotatingSecret, record: Record) -> RunPla
         expect=record.version_to,
         recorded=newest_mirror(parent.status.mirror, seen.runs),
         recorded_version_time=source.version_time if source else None,
-        shape_changed=True,
     )
     return RunPlan(draft=record.begun(StepName.MIRROR).status(), actions=(action,))
+
+
+def _repair(seen: ObservedRun, record: Record, now: datetime) -> RunPlan | None:
+    """Somebody touched the Secret during the rollout: whoever starts now must not read what they wrote."""
+    if not seen.touched or seen.run.status.mirror is None:
+        return None
+    action = WriteMirror(expect=record.version_to, recorded=seen.run.status.mirror, repair=True)
+    return RunPlan(draft=record.status(), actions=(action,), look_again_at=now + SOON)
 
 
 # --- rollout ---------------------------------------------------------------------------------------------------------
@@ -358,6 +366,10 @@ def run_outcome(seen: ObservedRun, plan: RunPlan, outcomes: Sequence[tuple[Actio
         match action:
             case StartRotation(token=token):
                 record, again = _started(record, token, outcome, now)
+            case WriteMirror(repair=True) if isinstance(outcome, Mirrored):
+                record, again = record.mirrored(outcome.mirror), now
+            case WriteMirror(repair=True) if isinstance(outcome, Refused):
+                again = now + 2 * SOON
             case WriteMirror():
                 record, again = _mirrored(seen, record, outcome, now)
             case Restart(consumer=consumer) if isinstance(outcome, Done):

@@ -149,8 +149,11 @@ class Record:
         return replace(self, steps={**self.steps, name: step}, verdict=say(failure.reason, failure.message))
 
     def mirrored(self, mirror: MirrorStatus) -> Record:
-        """The Secret holds the content, since a time that is known."""
-        return self._with(mirror=mirror)
+        """The Secret holds the content, since a time that is known. Another content than before is rolled out from the start."""
+        before = self.base.mirror
+        if before is None or before.epoch == mirror.epoch:
+            return self._with(mirror=mirror)
+        return self._with(mirror=mirror, workloads=[], more_workloads=None, wave=None, wave_start_time=None, wave_ready_time=None)
 
     def rolled(self, look: RolloutLook) -> Record:
         """How far the rollout is."""

@@ -18,7 +18,7 @@ from keyturn.domain.names import change_run, scheduled_run
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, TargetView, active_run
 from keyturn.domain.permission import Decision
 from keyturn.domain.schedule import Due, History, next_rotation, validate_schedule
-from keyturn.domain.targets import metadata_is_as_wanted, target_name
+from keyturn.domain.targets import is_touched, target_name
 
 SOON = timedelta(seconds=2)
 SLOWLY = timedelta(minutes=5)
@@ -205,8 +205,11 @@ def is_mirrored(seen: Seen, now: datetime) -> Finding | None:
 
 
 def no_run_is_active(seen: Seen, now: datetime) -> Finding | None:
-    """While a run is active, it alone writes the Secret."""
-    return Finding(reason="RunActive", message=OWNED_BY_RUN) if seen.active is not None else None
+    """Once a run has come to mirror, it alone writes the Secret. Before, what AWS still calls current is kept in place here."""
+    if seen.active is None:
+        return None
+    repair = None if seen.active.mirroring else secret_is_untouched(seen, now)
+    return repair or Finding(reason="RunActive", message=OWNED_BY_RUN)
 
 
 def change_has_a_run(seen: Seen, now: datetime) -> Finding | None:
@@ -226,10 +229,8 @@ def change_has_a_run(seen: Seen, now: datetime) -> Finding | None:
 
 def secret_is_untouched(seen: Seen, now: datetime) -> Finding | None:
     """The Secret is there, as it was last written, with the metadata that the spec wants."""
-    target, mirror = seen.observed.target, seen.mirror
-    if mirror is None:
-        return None
-    if target is not None and target.resource_version == mirror.resource_version and metadata_is_as_wanted(seen.secret, target):
+    mirror = seen.mirror
+    if mirror is None or not is_touched(seen.secret, seen.observed.target, mirror):
         return None
     source = seen.secret.status.source
     action = WriteMirror(expect=mirror.version_id, recorded=mirror, recorded_version_time=source.version_time if source else None)

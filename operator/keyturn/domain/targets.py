@@ -59,6 +59,13 @@ def metadata_is_as_wanted(secret: RotatingSecret, target: TargetView) -> bool:
     return labels and annotations and (secret.metadata.uid in target.owner_uids) is not secret.spec.target.retained
 
 
+def is_touched(secret: RotatingSecret, target: TargetView | None, mirror: MirrorStatus) -> bool:
+    """The Secret is gone, is not as it was last written, or lacks metadata that the spec wants."""
+    if target is None or target.resource_version != mirror.resource_version:
+        return True
+    return not metadata_is_as_wanted(secret, target)
+
+
 def conflict_with(secret: RotatingSecret, target: TargetView, recorded: MirrorStatus | None) -> str | None:
     """Why an existing Secret may not be written; None if it is ours, or consents to be adopted."""
     name = f"Secret {secret.metadata.namespace}/{target.name}"

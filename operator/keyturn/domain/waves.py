@@ -183,7 +183,10 @@ def _judge(
 
 
 def _unmarked_state(consumer: Consumer, count: Count, known: WorkloadStatus | None, owner: str | None, *, tries: int) -> WorkloadStatus:
-    """To be restarted, unless somebody has taken the annotation away as often as it was set."""
+    """To be restarted, unless no pod is old, or somebody has taken the annotation away as often as it was set."""
+    workload = consumer.workload
+    if not count.old and (workload.replicas or workload.observed_generation < workload.generation):
+        return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
     by = f" by {owner}, which owns the field" if owner else ""
     if tries >= TRIES:
         said = known.message if known and known.state is WorkloadState.REVERTED and not owner else None

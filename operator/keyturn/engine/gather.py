@@ -18,7 +18,7 @@ from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceVie
 from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
 from keyturn.domain.run_plan import ObservedRun, content_of
 from keyturn.domain.secret_plan import ObservedSecret, newest_mirror
-from keyturn.domain.targets import is_ours, target_name
+from keyturn.domain.targets import is_ours, is_touched, target_name
 from keyturn.domain.templates import check_template
 from keyturn.engine.bare_pods import BarePod, BarePods
 from keyturn.engine.ports import Workloads
@@ -161,11 +161,13 @@ class Gatherer:
                 if begin is not None and self.clock() >= begin:
                     consumers, pods, left_out = await self.users(parent, since=begin)
                     reverted_by = await self._who_reverts(run, consumers)
+        mirror, target = run.status.mirror, self.world.targets.get((namespace, target_name(parent)))
         observed = ObservedRun(
             run=run,
             parent=parent,
             permitted=permitted,
             source=source,
+            touched=mirror is not None and is_touched(parent, target, mirror),
             pending_has_value=has_value,
             runs=runs,
             consumers=consumers,

@@ -219,6 +219,7 @@ def run_view(run: RotationRun) -> RunView:
         over=status.completion_time is not None,
         queued=_is_to_rotate(run) and (rotate is None or rotate.start_time is None) and status.completion_time is None,
         rotating=rotates and rotate is not None and rotate.state.value == "Running",
+        mirroring="Mirror" in steps,
         result=end.reason if end else None,
         failed=cond.holds(status.conditions, "Failed") or cond.holds(status.conditions, "Stalled"),
         message=end.message if end else "",

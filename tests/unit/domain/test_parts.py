@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support.observed import LIMITS, MINUTE, NAME, NOON, consumer, content, observed_secret, pod, use, workload
@@ -52,7 +53,7 @@ def test_a_job_that_has_ended_is_not_left_out() -> None:
     [({}, 1, False), ({}, 0, True), ({"generation": 2, "observed_generation": 1}, 1, True), ({"replicas": 0}, 0, False)],
     ids=["all there", "none made", "not seen", "none wanted"],
 )
-def test_a_workload_awaits_its_pods_until_its_controller_has_made_them(view: dict[str, int], pods: int, waits: bool) -> None:
+def test_a_workload_awaits_its_pods_until_its_controller_has_made_them(view: dict[str, Any], pods: int, waits: bool) -> None:
     one = consumer(workload(**view))
     count = count_pods([pod(created=NOON + MINUTE)] * pods, content(), one, LIMITS, now=NOON + MINUTE)
     assert awaits_pods(one, count) is waits

@@ -539,6 +539,29 @@ def test_a_sweep_s_suspicion_alone_supersedes_nothing() -> None:
     assert end(run_plan(with_pods(pod(created=OLD), source=source("v1", fresh=False)), NOON).draft) is None
 
 
+def test_a_secret_that_is_touched_during_the_rollout_is_repaired_before_anything_else_restarts() -> None:
+    seen = with_pods(pod(created=OLD), touched=True)
+    (action,) = run_plan(seen, BEGIN).actions
+    assert isinstance(action, WriteMirror)
+    assert (action.repair, action.expect, action.recorded) == (True, "v2", seen.run.status.mirror)
+
+
+@pytest.mark.parametrize(("epoch", "restarts"), [(2, [1]), (3, [])], ids=["nobody can have read it", "somebody may have"])
+def test_after_a_repair_that_somebody_may_have_read_around_the_rollout_begins_anew(epoch: int, restarts: list[int]) -> None:
+    seen = after(with_pods(pod(created=OLD)), Done(), now=BEGIN)
+    seen = after(replace(seen, touched=True), mirrored(epoch=epoch), now=BEGIN + SECOND)
+    assert [workload.restarts for workload in seen.run.status.workloads] == restarts
+    assert seen.run.status.mirror is not None
+    assert seen.run.status.mirror.epoch == epoch
+
+
+def test_a_repair_that_is_refused_is_tried_again_and_ends_nothing() -> None:
+    seen = with_pods(pod(created=OLD), touched=True)
+    plan = run_plan(seen, BEGIN)
+    told = run_outcome(seen, plan, [(plan.actions[0], refused("Conflict"))], BEGIN)
+    assert (end(told.draft), told.look_again_at) == (None, BEGIN + 2 * SECOND)
+
+
 URGENT = run_view("urgent", urgent=True, created=NOON + SECOND)
 
 

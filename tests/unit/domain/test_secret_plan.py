@@ -251,8 +251,15 @@ def test_a_label_that_the_spec_asks_for_anew_is_written() -> None:
 @pytest.mark.parametrize(
     "trouble", [{"current": "v2"}, {"target": None}, {"touched": {"resource_version": "101"}}, {"spec": EVERY_DAY, **DUE}]
 )
-def test_nothing_is_written_and_no_run_made_while_a_run_is_active(trouble: dict[str, Any]) -> None:
-    assert actions(observed_secret(**trouble, runs=[run_view()])) == ()
+def test_nothing_is_written_and_no_run_made_once_a_run_has_come_to_mirror(trouble: dict[str, Any]) -> None:
+    assert actions(observed_secret(**trouble, runs=[run_view(mirroring=True)])) == ()
+
+
+@pytest.mark.parametrize("trouble", [{"target": None}, {"touched": {"resource_version": "101"}}], ids=["deleted", "edited"])
+def test_a_touched_secret_is_repaired_while_a_run_still_rotates(trouble: dict[str, Any]) -> None:
+    (write,) = actions(observed_secret(**trouble, runs=[run_view()]))
+    assert isinstance(write, WriteMirror)
+    assert write.expect == "v1"
 
 
 def test_a_run_that_only_waits_to_rotate_keeps_no_change_and_no_repair_from_being_brought() -> None:

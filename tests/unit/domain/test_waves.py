@@ -89,6 +89,21 @@ def test_a_workload_that_came_later_counts_without_any_annotation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "pods"),
+    [
+        ({"available": 0}, [pod("new", created=NEW, ready=False)]),
+        ({"available": 0}, []),
+        ({"replicas": 0, "generation": 2, "observed_generation": 1}, []),
+    ],
+    ids=["not ready", "not made", "not seen"],
+)
+def test_a_workload_that_came_later_is_not_restarted_because_its_pods_are_not_there_yet(view: dict[str, int], pods: list[PodView]) -> None:
+    one = restartable(**view)
+    found = look(one, pods={"api": pods}, before=known())
+    assert (found.statuses[0].state, found.restart) == (WorkloadState.RESTARTING, ())
+
+
+@pytest.mark.parametrize(
     "progress",
     [
         {"generation": 2, "observed_generation": 1},
@@ -232,9 +247,16 @@ def test_the_next_wave_starts_in_the_same_look_in_which_this_one_is_ready() -> N
     assert (found.progress.wave, found.progress.wave_start) == (5, NOW)
 
 
-def test_a_wave_that_is_over_is_not_looked_back_upon() -> None:
-    found = look(in_wave(0, "a"), in_wave(1, "c"), before=known(wave=1))
+def test_a_wave_that_is_over_is_not_looked_back_upon_where_a_pod_of_it_is_not_ready_any_more() -> None:
+    pods = {"a": [pod("new", created=NEW, ready=False)]}
+    found = look(in_wave(0, "a", template_annotations=MARK), in_wave(1, "c"), pods=pods, before=known(wave=1))
     assert restarted(found) == ["c"]
+
+
+def test_a_workload_that_was_never_restarted_is_not_forgotten_where_an_edit_puts_it_into_a_wave_that_is_over() -> None:
+    found = look(in_wave(0, "a"), in_wave(1, "c"), before=known(wave=1))
+    assert restarted(found) == ["a"]
+    assert (found.progress.wave, found.progress.wave_start) == (0, NOW)
 
 
 def test_all_waves_ready_is_done() -> None:
