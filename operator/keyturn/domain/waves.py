@@ -167,7 +167,7 @@ def _judge(
         if now < reloaded:
             return _status(consumer, WorkloadState.RELOADING, count, f"reads the mounted file again by {reloaded:%H:%M:%S}Z", tries)
         return _status(consumer, WorkloadState.ADOPTED, count, "reloads by itself", tries)
-    if consumer.treatment is Treatment.RESTART and consumer.workload.replicas == 0 and not marked and tries == 0:
+    if consumer.treatment is Treatment.RESTART and not _wants_pods(consumer) and not marked and tries == 0:
         return _status(consumer, WorkloadState.PENDING, count, "has no pods: only its template is marked", tries)
     if count.complete and _settled(consumer) and (not marked or _rolled_out(consumer)):
         return _status(consumer, WorkloadState.ADOPTED, count, "every pod is newer than the content", tries)
@@ -184,8 +184,7 @@ def _judge(
 
 def _unmarked_state(consumer: Consumer, count: Count, known: WorkloadStatus | None, owner: str | None, *, tries: int) -> WorkloadStatus:
     """To be restarted, unless no pod is old, or somebody has taken the annotation away as often as it was set."""
-    workload = consumer.workload
-    if not count.old and (workload.replicas or workload.observed_generation < workload.generation):
+    if not count.old and _wants_pods(consumer):
         return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
     by = f" by {owner}, which owns the field" if owner else ""
     if tries >= TRIES:
@@ -195,6 +194,12 @@ def _unmarked_state(consumer: Consumer, count: Count, known: WorkloadStatus | No
     refused = known.message if known and known.state is WorkloadState.PENDING else None
     message = refused or (f"its restart annotation was reverted{by}" if tries else "to be restarted")
     return _status(consumer, WorkloadState.PENDING, count, message, tries)
+
+
+def _wants_pods(consumer: Consumer) -> bool:
+    """Not scaled to zero; what its controller has not seen may want some (of a DaemonSet, only that knows how many)."""
+    workload = consumer.workload
+    return workload.replicas > 0 or workload.observed_generation < workload.generation
 
 
 def _settled(consumer: Consumer) -> bool:

@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
-
 import pytest
-from tests.support.kube import Object, condition, wait_until
+from tests.support.kube import Object
 from tests.support.pods import is_running
+from tests.support.rollouts import PATIENT, begin, change, ended, pods, state_is
 from tests.support.shop import Shop
 from tests.support.workloads import APPS, app, bare_pod, cron_job, job, job_of, mark, pod_spec, row
 
-PATIENT: dict[str, Any] = {"timeout": "40s"}
 MOUNTED = pod_spec(
     container={"volumeMounts": [{"name": "db", "mountPath": "/run/db"}]}, volumes=[{"name": "db", "secret": {"secretName": "db"}}]
 )
-
-
-def begin(shop: Shop, *consumers: Object, rollout: Object | None = None) -> None:
-    """A mirrored Secret and its consumers, adopted."""
-    shop.put("db", rotation=False)
-    shop.rotating_secret("db", rollout=PATIENT | (rollout or {}))
-    shop.ready("db")
-    for manifest in consumers:
-        shop.kube.apply(manifest)
-    shop.adopted("db")
-
-
-def change(shop: Shop, *, rollout: Object | None = None) -> str:
-    """Another content by an edit of the template, which needs no wait for AWS; answers the name of its run."""
-    before = {run["metadata"]["name"] for run in shop.runs()}
-    shop.rotating_secret("db", rollout=PATIENT | (rollout or {}), target={"template": {"EDITED": secrets.token_hex(4)}})
-    wait_until(lambda: {run["metadata"]["name"] for run in shop.runs()} - before, what="the run")
-    (name,) = {run["metadata"]["name"] for run in shop.runs()} - before
-    return str(name)
-
-
-def state_is(shop: Shop, run: str, kind: str, name: str, state: str, *, saying: str = "", timeout: float = 20) -> Object:
-    """What the run says of the workload, once it is in that state."""
-
-    def holds(seen: Object) -> bool:
-        found = row(seen, kind, name)
-        return bool(found["state"] == state and saying in found["message"])
-
-    return row(shop.wait("RotationRun", run, holds, timeout=timeout), kind, name)
-
-
-def pods(shop: Shop, name: str = "web") -> dict[str, str]:
-    """The uid of each pod of a workload, by name."""
-    found = shop.kube.list("Pod", labels=f"app={name}")
-    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found if "deletionTimestamp" not in pod["metadata"]}
-
-
-def ended(run: Object) -> str:
-    """The reason of its end."""
-    return str((condition(run, "Complete") or condition(run, "Failed"))["reason"])
 
 
 def owned(shop: Shop, kind: str) -> Object:
