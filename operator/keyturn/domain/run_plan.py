@@ -192,7 +192,8 @@ def _rotate(seen: ObservedRun, parent: RotatingSecret, source: SourceView, recor
             return RunPlan(draft=record.superseded(f"AWS has moved on to {source.labels.current}").status())
         case Phase.RUNNING | Phase.OVERDUE:
             record = record.versions(RunVersions(from_=record.version_from or source.labels.current, to=awaited.token))
-            running = record.step(StepName.ROTATE, StepState.RUNNING, f"AWS rotates to {awaited.token}")
+            say = f"AWS rotates to {awaited.token}" if awaited.token == token else joined(awaited.token)
+            running = record.step(StepName.ROTATE, StepState.RUNNING, say)
             return RunPlan(draft=running.status(), look_again_at=min(soon, state.look_again_at or soon))
         case Phase.FOREIGN if awaited.seen:
             return RunPlan(draft=record.failed("RotationFailed", "another rotation took AWSPENDING away from this one").status())
@@ -216,8 +217,12 @@ def _foreign(run: RotationRun, source: SourceView, record: Record, soon: datetim
         message = f"waits for a rotation to {pending} that somebody else started"
         return RunPlan(draft=record.waiting("ForeignRotation", message).status(), look_again_at=soon)
     record = record.versions(RunVersions(from_=source.labels.current, to=pending))
-    joined = record.step(StepName.ROTATE, StepState.RUNNING, f"joined a rotation to {pending} that somebody else started")
-    return RunPlan(draft=joined.status(), look_again_at=soon)
+    return RunPlan(draft=record.step(StepName.ROTATE, StepState.RUNNING, joined(pending)).status(), look_again_at=soon)
+
+
+def joined(version: str | None) -> str:
+    """What the step says as long as the rotation is somebody else's."""
+    return f"joined a rotation to {version} that somebody else started"
 
 
 def _begin(seen: ObservedRun, source: SourceView, record: Record, token: str, soon: datetime) -> RunPlan:
