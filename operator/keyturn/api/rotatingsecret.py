@@ -140,6 +140,9 @@ class MirrorStatus(Model):
     version_id: VersionId
     """The version of the AWS secret that it holds."""
 
+    version_time: Time | None = None
+    """When that version was made in AWS."""
+
     epoch: Count
     """How often its content has changed."""
 
@@ -194,6 +197,9 @@ class Adoption(Model):
 
     workloads: Count = 0
     """Workloads that use the Secret."""
+
+    since: Time | None = None
+    """Pods that were created at this time or later have surely read the Secret's present content."""
 
 
 class SecretSummary(Model):

@@ -50,6 +50,8 @@ def chain(secret: RotatingSecret, consumers: Sequence[tuple[Consumer, Sequence[P
     seen, ready = secret.status, cond.find(secret.status.conditions, cond.READY)
     source, mirror, times = seen.source, seen.mirror, seen.rotation
     content = Content(version=mirror.version_id, epoch=mirror.epoch, since=mirror.time, created_by_us=mirror.epoch == 1) if mirror else None
+    since = seen.adoption.since if seen.adoption else None
+    limits = Limits(margin=since - mirror.time) if since and mirror else Limits()  # the operator's own margin
     return {
         "namespace": secret.metadata.namespace,
         "name": secret.metadata.name,
@@ -71,18 +73,18 @@ def chain(secret: RotatingSecret, consumers: Sequence[tuple[Consumer, Sequence[P
             "epoch": mirror.epoch if mirror else None,
             "time": _time(mirror.time if mirror else None),
         },
-        "workloads": [_workload(consumer, pods, content) for consumer, pods in consumers],
+        "workloads": [_workload(consumer, pods, content, limits) for consumer, pods in consumers],
         "activeRun": seen.active_run,
     }
 
 
-def _workload(consumer: Consumer, pods: Sequence[PodView], content: Content | None) -> Json:
+def _workload(consumer: Consumer, pods: Sequence[PodView], content: Content | None, limits: Limits) -> Json:
     living = [pod for pod in pods if not pod.ended]
     shown = [
         {
             "name": pod.name,
             "created": rfc3339(pod.created),
-            "onVersion": content is not None and runs_on(pod, content, consumer, Limits(), now=datetime.now(UTC)),
+            "onVersion": content is not None and runs_on(pod, content, consumer, limits, now=datetime.now(UTC)),
             "ready": pod.ready,
         }
         for pod in living

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from keyturn.api import MirrorStatus
@@ -20,7 +19,6 @@ class WriteMirror:
 
     expect: str | None
     recorded: MirrorStatus | None
-    recorded_version_time: datetime | None = None
     repair: bool = False  # what was written was touched by somebody else
 
 
@@ -81,7 +79,6 @@ class Mirrored:
     mirror: MirrorStatus
     name: str
     arn: str
-    version_time: datetime
     changed: bool
     created: bool = False
     written: bool = True

@@ -281,12 +281,7 @@ def _overtaken(seen: ObservedRun, record: Record) -> Record | None:
 
 def _mirror(seen: ObservedRun, parent: RotatingSecret, record: Record) -> RunPlan:
     """Written on top of what was written last, which the status of the RotatingSecret may not say yet."""
-    source = parent.status.source
-    action = WriteMirror(
-        expect=record.version_to,
-        recorded=newest_mirror(parent.status.mirror, seen.runs),
-        recorded_version_time=source.version_time if source else None,
-    )
+    action = WriteMirror(expect=record.version_to, recorded=newest_mirror(parent.status.mirror, seen.runs))
     return RunPlan(draft=record.begun(StepName.MIRROR).status(), actions=(action,))
 
 

@@ -232,8 +232,7 @@ def secret_is_untouched(seen: Seen, now: datetime) -> Finding | None:
     mirror = seen.mirror
     if mirror is None or not is_touched(seen.secret, seen.observed.target, mirror):
         return None
-    source = seen.secret.status.source
-    action = WriteMirror(expect=mirror.version_id, recorded=mirror, recorded_version_time=source.version_time if source else None)
+    action = WriteMirror(expect=mirror.version_id, recorded=mirror)
     return Finding(reason="Drifted", message="the Secret was touched", actions=(action,))
 
 

@@ -21,7 +21,7 @@ from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
 from keyturn.domain.consumers import Content, Count, awaits_pods, count_pods
 from keyturn.domain.failures import FailureKind
-from keyturn.domain.observed import Failure, RunView, SourceView
+from keyturn.domain.observed import Failure, Limits, RunView, SourceView
 from keyturn.domain.run_record import short
 from keyturn.domain.secret_plan import LATE, ObservedSecret, SecretPlan, last_attempt, schedule_since, schedule_text
 from keyturn.domain.targets import target_name
@@ -39,8 +39,8 @@ def secret_status(
     settled = plan.settled
     if isinstance(written, Mirrored) and plan.mirror is None and (written.created or not written.changed):
         settled = written.mirror  # the first content: nobody can be running on an older one
-    source = _source(observed, before.source, written, mirror)
-    adoption = _adoption(observed, mirror, now)
+    source = _source(observed, before.source, mirror)
+    adoption = _since(_adoption(observed, mirror, now), mirror, observed.limits)
     times = _times(observed, plan, now)
     verdicts = _verdicts(observed, plan, written, mirror, adoption, times, now)
     active = next((run for run in observed.runs if not run.over), None)
@@ -65,21 +65,16 @@ def _column(moment: datetime | None) -> str | None:
     return f"{moment:%Y-%m-%d %H:%M}Z" if moment else None
 
 
-def _source(
-    observed: ObservedSecret, before: SourceStatus | None, written: Outcome | None, mirror: MirrorStatus | None
-) -> SourceStatus | None:
+def _source(observed: ObservedSecret, before: SourceStatus | None, mirror: MirrorStatus | None) -> SourceStatus | None:
     """The secret in AWS as last seen; what a read of this pass does not tell stands."""
     source = observed.source
     if not isinstance(source, SourceView):
         return before
-    time = before.version_time if before and mirror and before.version_id == mirror.version_id else None
-    if isinstance(written, Mirrored):
-        time = written.version_time
-    version = mirror.version_id if mirror else source.labels.current
+    current = source.labels.current
     return SourceStatus(
         arn=source.arn,
-        version_id=version,
-        version_time=time,
+        version_id=current,
+        version_time=mirror.version_time if mirror and mirror.version_id == current else None,
         rotated_by=source.rotation_lambda or source.owning_service,
         next_rotation_time=source.next_rotation,
     )
@@ -124,6 +119,13 @@ def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None, now: dateti
         pods_on_version=sum(count.on_content for count in counts.values() if count),
         workloads=len(observed.consumers),
     )
+
+
+def _since(adoption: Adoption | None, mirror: MirrorStatus | None, limits: Limits) -> Adoption | None:
+    """With the moment from which pods count."""
+    if adoption is None or mirror is None:
+        return adoption
+    return adoption.model_copy(update={"since": mirror.time + limits.margin})
 
 
 def _is_new(observed: ObservedSecret, mirror: MirrorStatus | None) -> bool:

@@ -142,7 +142,7 @@ class Executor:
     @staticmethod
     async def _goes_back(secret: RotatingSecret, reach: Reach, action: WriteMirror, value: CurrentValue) -> bool:
         """An older version than the mirrored one is believed only after DescribeSecret has said so, twice."""
-        known = action.recorded_version_time
+        known = action.recorded.version_time if action.recorded else None
         if known is None or value.created >= known:
             return False
         for _ in range(2):
@@ -215,6 +215,7 @@ class Executor:
             secret_uid=written.view.uid,
             resource_version=written.view.resource_version,
             version_id=value.version_id,
+            version_time=value.created,
             epoch=write.epoch,
             time=write.since or written.time,
             shape=shape(secret.spec.target),
@@ -223,7 +224,6 @@ class Executor:
             mirror=mirror,
             name=value.name,
             arn=value.arn,
-            version_time=value.created,
             changed=write.changed,
             created=created,
             written=wrote,

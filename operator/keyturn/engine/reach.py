@@ -109,5 +109,12 @@ def permission_view(key: Key, connection: AWSConnection | ClusterAWSConnection) 
         name=key.name,
         region=connection.spec.region,
         namespace=key.namespace or None,
+        account=account_of(connection.status.identity),
         allow=connection.spec.allow if isinstance(connection, ClusterAWSConnection) else (),
     )
+
+
+def account_of(identity: str | None) -> str | None:
+    """The account in the ARN of an identity, once sts has told it: arn:aws:sts::<account>:assumed-role/..."""
+    parts = (identity or "").split(":")
+    return parts[4] if len(parts) > 4 and parts[4].isdigit() else None

@@ -12,7 +12,6 @@ from tests.support.kstatus import check_conditions, kstatus
 from tests.support.observed import (
     ARN,
     LIMITS,
-    LONG_AGO,
     MINUTE,
     NO,
     NOON,
@@ -128,9 +127,7 @@ def rolling(spec: dict[str, Any] | None = None, *, parent_spec: dict[str, Any] |
 
 
 def mirrored(*, changed: bool = True, epoch: int = 2) -> Mirrored:
-    return Mirrored(
-        mirror=mirror("v2", epoch=epoch, resource_version="200", time=NOON), name="n", arn=ARN, version_time=LONG_AGO, changed=changed
-    )
+    return Mirrored(mirror=mirror("v2", epoch=epoch, resource_version="200", time=NOON), name="n", arn=ARN, changed=changed)
 
 
 def refused(kind: str, reason: str = "Refused", message: str = "it was refused") -> Refused:

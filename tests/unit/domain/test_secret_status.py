@@ -36,10 +36,11 @@ from tests.support.observed import (
 )
 
 from keyturn.api import Action as RunAction
-from keyturn.api import Adoption, Condition, ConditionStatus, MirrorStatus, RotatingSecretStatus, Trigger, WorkloadState
+from keyturn.api import Condition, ConditionStatus, MirrorStatus, RotatingSecretStatus, Trigger, WorkloadState
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
 from keyturn.domain.consumers import Treatment
+from keyturn.domain.observed import Limits
 from keyturn.domain.secret_plan import ObservedSecret, secret_plan
 from keyturn.domain.secret_status import secret_status
 
@@ -65,7 +66,7 @@ def message(found: RotatingSecretStatus, type_: str) -> str:
 
 
 def mirrored(version: str = "v1", *, changed: bool = True, created: bool = True, **told: Any) -> Mirrored:
-    return Mirrored(mirror=mirror(version, **told), name="shop/orders/db", arn=ARN, version_time=LONG_AGO, changed=changed, created=created)
+    return Mirrored(mirror=mirror(version, **told), name="shop/orders/db", arn=ARN, changed=changed, created=created)
 
 
 def refused(kind: str, reason: str = "SourceUnread") -> tuple[Action, Outcome]:
@@ -231,9 +232,22 @@ def counted(*pods: Any, **seen: Any) -> ObservedSecret:
     return observed_secret(**({"consumers": [one], "pods": {one.ref: pods}} | seen))
 
 
+def counts(found: RotatingSecretStatus) -> tuple[int, int, int]:
+    """Pods on the version, pods, workloads."""
+    assert found.adoption is not None
+    return found.adoption.pods_on_version, found.adoption.pods, found.adoption.workloads
+
+
+def test_adoption_says_from_when_on_a_pod_counts() -> None:
+    found = status(counted(pod(created=NEW)))
+    assert found.adoption is not None
+    assert found.mirror is not None
+    assert found.adoption.since == found.mirror.time + Limits().margin
+
+
 def test_adoption_counts_the_pods_that_are_newer_than_the_content() -> None:
     found = status(counted(pod("a", created=OLD), pod("b", created=NEW)))
-    assert found.adoption == Adoption(pods=2, pods_on_version=1, workloads=1)
+    assert counts(found) == (1, 2, 1)
     assert of(found, "Adopted") == ("False", "OldPods")
     assert found.summary is not None
     assert found.summary.adopted == "1/2"
@@ -268,7 +282,7 @@ def test_pods_that_were_counted_before_the_content_changed_do_not_count_for_the_
     before = status(counted(pod(created=NEW)))
     seen = observed_secret(current="v2", runs=[run_view(to="v2", mirror=mirror("v2", epoch=2, time=NOON))])
     after = status(replace(seen, secret=written(seen.secret, before)))
-    assert after.adoption == Adoption(pods=1, pods_on_version=0, workloads=1)
+    assert counts(after) == (0, 1, 1)
     assert of(after, "Adopted") == ("False", "RollingOut")
 
 
@@ -278,7 +292,7 @@ def test_a_repair_that_moved_the_epoch_takes_adoption_back() -> None:
     after = status(
         replace(seen, secret=written(seen.secret, before)), (WRITE, mirrored(epoch=2, created=False, resource_version="102", time=NOON))
     )
-    assert after.adoption == Adoption(pods=1, pods_on_version=0, workloads=1)
+    assert counts(after) == (0, 1, 1)
     assert of(after, "Adopted") == ("False", "OldPods")
 
 
