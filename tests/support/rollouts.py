@@ -49,3 +49,9 @@ def pods(shop: Shop, name: str = "web") -> dict[str, str]:
 def ended(run: Object) -> str:
     """The reason of its end."""
     return str((condition(run, "Complete") or condition(run, "Failed"))["reason"])
+
+
+def adoption(seen: Object) -> tuple[int, int, int]:
+    """Pods on the version, all pods, and workloads, as the RotatingSecret counts them."""
+    found = seen["status"]["adoption"]
+    return found["podsOnVersion"], found["pods"], found["workloads"]

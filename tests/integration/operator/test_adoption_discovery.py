@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.support.kube import Object, condition
+from tests.support.rollouts import adoption
 from tests.support.shop import SLEEPER, Shop
 from tests.support.workloads import ENV_FROM, app, pod_spec
 
@@ -16,12 +17,6 @@ WAYS = {
     "init only": pod_spec(container={}, initContainers=[{"name": "init", "image": "sh", "args": ["true"], **ENV_FROM}]),
 }
 NO_REFERENCE = pod_spec(container={})
-
-
-def adoption(seen: Object) -> tuple[int, int, int]:
-    """Pods on the version, pods, workloads."""
-    found = seen["status"]["adoption"]
-    return found["podsOnVersion"], found["pods"], found["workloads"]
 
 
 @pytest.mark.parametrize("pod", WAYS.values(), ids=WAYS.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.support.kube import Object, wait_until
-from tests.support.rollouts import begin, change, ended, pods
+from tests.support.rollouts import adoption, begin, change, ended, pods
 from tests.support.shop import Shop
 from tests.support.workloads import app, pod_spec
 
@@ -15,8 +15,7 @@ EXTERNAL = {"timeout": "1s", "workloads": [{"kind": "Deployment", "name": "web",
 
 def counts(shop: Shop, on_version: int, all_pods: int, workloads: int, *, timeout: float = 15) -> Object:
     """The RotatingSecret, once its status counts so; the column says the same."""
-    expected = {"pods": all_pods, "podsOnVersion": on_version, "workloads": workloads}
-    seen = shop.wait("RotatingSecret", "db", lambda seen: seen["status"]["adoption"] == expected, timeout=timeout)
+    seen = shop.wait("RotatingSecret", "db", lambda seen: adoption(seen) == (on_version, all_pods, workloads), timeout=timeout)
     assert seen["status"]["summary"]["adopted"] == f"{on_version}/{all_pods}"
     return seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.kube import Object
 from tests.support.pods import is_running
-from tests.support.rollouts import PATIENT, begin, change, ended, pods, state_is
+from tests.support.rollouts import PATIENT, adoption, begin, change, ended, pods, state_is
 from tests.support.shop import Shop
 from tests.support.workloads import APPS, app, bare_pod, cron_job, job, job_of, mark, pod_spec, row
 
@@ -98,7 +98,7 @@ def test_a_cron_job_is_left_alone_and_its_next_job_reads_the_new_content(shop: S
 def test_a_running_job_of_a_cron_job_that_is_older_is_reported_with_it_and_adopted_once_it_has_ended(shop: Shop) -> None:
     begin(shop, cron_job())
     shop.kube.create(job_of(shop.kube.get("CronJob", "nightly"), "running"))
-    shop.wait("RotatingSecret", "db", lambda seen: seen["status"]["adoption"] == {"pods": 1, "podsOnVersion": 1, "workloads": 1})
+    shop.wait("RotatingSecret", "db", lambda seen: adoption(seen) == (1, 1, 1))
     run = shop.over(change(shop))
     found = row(run, "CronJob", "nightly")
     assert (found["state"], found["podsOnVersion"], found["pods"]) == ("Waiting", 0, 1)
@@ -133,7 +133,7 @@ def test_a_pod_without_a_controller_is_left_alone_reported_and_adopted_once_it_i
     assert "0 of 1 pods" in shop.says("Adopted", "False", "OldPods")
     shop.kube.apply(app("Deployment"))
     shop.kube.delete("Pod", "alone", grace=0)
-    assert shop.adopted("db", timeout=60)["status"]["adoption"] == {"pods": 1, "podsOnVersion": 1, "workloads": 1}
+    assert adoption(shop.adopted("db", timeout=60)) == (1, 1, 1)
 
 
 def test_a_workload_without_replicas_is_annotated_and_adopted_at_once(shop: Shop) -> None:

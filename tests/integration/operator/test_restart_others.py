@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.kube import Object, wait_until
 from tests.support.pods import is_running
-from tests.support.rollouts import begin, change, ended, pods, state_is
+from tests.support.rollouts import adoption, begin, change, ended, pods, state_is
 from tests.support.shop import Shop, steps
 from tests.support.workloads import app, mark, pod_spec, row
 
@@ -210,7 +210,6 @@ def test_a_pod_that_waited_for_the_first_creation_of_its_secret_counts(shop: Sho
     shop.kube.wait_for("Pod", name, lambda seen: "waiting" in seen["status"]["containerStatuses"][0]["state"])
     shop.put("db", rotation=False)
     shop.rotating_secret("db")
-    seen = shop.adopted("db")
-    assert seen["status"]["adoption"] == {"pods": 1, "podsOnVersion": 1, "workloads": 1}
+    assert adoption(shop.adopted("db")) == (1, 1, 1)
     assert list(pods(shop)) == [name]
     assert shop.runs() == []
