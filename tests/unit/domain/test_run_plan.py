@@ -49,7 +49,8 @@ from keyturn.domain.actions import (
 )
 from keyturn.domain.consumers import annotation_of
 from keyturn.domain.names import rotation_token
-from keyturn.domain.run_plan import PARENT_GRACE, ObservedRun, RunPlan, run_outcome, run_plan, token_of
+from keyturn.domain.run_outcome import run_outcome
+from keyturn.domain.run_plan import PARENT_GRACE, ObservedRun, RunPlan, run_plan
 
 TOKEN = str(rotation_token(RUN_UID))
 TIMEOUT, GRACE = 15 * MINUTE, LIMITS.stuck_grace
@@ -207,11 +208,6 @@ def test_rotate_is_running_in_the_status_before_the_rotation_is_ever_started() -
     plan = run_plan(seen, NOON)
     assert (plan.actions, state(plan.draft)) == ((), StepState.RUNNING)
     assert run_plan(after(seen), NOON).actions == (StartRotation(token=TOKEN),)
-
-
-def test_the_token_is_the_run_s_own_and_always_the_same() -> None:
-    assert token_of(rotation_run()) == TOKEN
-    assert token_of(rotation_run(uid="7c6f2a3e-0000-4000-8000-000000000000")) != TOKEN
 
 
 def test_a_rotation_that_was_accepted_is_never_started_again_though_aws_shows_no_trace_of_it() -> None:

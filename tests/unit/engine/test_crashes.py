@@ -97,7 +97,7 @@ def ending(cosmos: Cosmos) -> dict[str, Any]:
         "conditions": [(found["type"], found["status"], found["reason"]) for found in status["conditions"]],
         "mirror": (status["mirror"]["versionId"], status["mirror"]["epoch"]),
         "settled": status["settled"],
-        "adoption": status["adoption"],
+        "adoption": {key: count for key, count in status["adoption"].items() if key != "since"},  # a crash costs time, not pods
         "runs": sorted((run["metadata"]["name"], run["status"]["summary"]["step"]) for run in cosmos.objects.all("RotationRun")),
         "rotations": len(cosmos.aws.started),
         "restarts": cosmos.workloads.restarts,
