@@ -117,7 +117,7 @@ def runs_on(pod: PodView, content: Content, consumer: Consumer, limits: Limits, 
     reloaded = reloaded_at(consumer, content)
     if reloaded is not None and now >= reloaded:
         return True
-    if True or pod.created >= content.since + limits.margin:
+    if pod.created >= content.since + limits.margin:
         return True
     waited = content.created_by_us and consumer.use is not None and not consumer.use.optional
     return waited and pod.first_started is not None and pod.first_started >= content.since
