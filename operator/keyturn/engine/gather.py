@@ -181,11 +181,11 @@ class Gatherer:
         return observed, reach
 
     async def _source_of_run(self, run: RotationRun, parent: RotatingSecret, reach: Reach, *, rolling: bool) -> SourceView | Failure:
-        """Fresh while it rotates; afterwards only where what is known says that AWS has moved on."""
-        if not rolling:
+        """Fresh while it rotates; otherwise only where what is known says that AWS has moved on."""
+        if not rolling and run.spec.version_id is None:
             return await self.source(parent, reach, fresh=True)
         known = reach.aws.catalog.known(parent.spec.secret_id) if reach.aws else None
-        to = run.status.versions.to if run.status.versions else None
+        to = run.status.versions.to if run.status.versions else run.spec.version_id
         suspicious = known is None or known.labels.current != to
         return await self.source(parent, reach, fresh=suspicious)
 
