@@ -160,10 +160,13 @@ async def test_other_managers_of_the_data_are_told_and_those_of_metadata_alone_a
     assert (await live(secrets, namespace)).view.managers == ("keyturn-tests",)
 
 
+@pytest.mark.usefixtures("crds")
 async def test_the_owner_follows_the_deletion_policy_and_other_owners_stay(
     secrets: KubeSecrets, kube: Kube, namespace: str, manifest: ManifestOf
 ) -> None:
-    ours: dict[str, object] = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "RotatingSecret", "name": "orders-db", "uid": "0-1"}
+    owner = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "RotatingSecret"}
+    (made,) = kube.apply({**owner, "metadata": {"name": "orders-db"}, "spec": {"secretId": "orders-db"}})
+    ours: dict[str, object] = {**owner, "name": "orders-db", "uid": made["metadata"]["uid"]}  # a real one: others are collected as garbage
     await secrets.create(manifest(owner=ours))
     kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}})
     other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": kube.get("ConfigMap", "other")["metadata"]["uid"]}
@@ -171,7 +174,7 @@ async def test_the_owner_follows_the_deletion_policy_and_other_owners_stay(
     written = await secrets.replace(await live(secrets, namespace), manifest(owner=None))
     assert written.view.owner_uids == {other["uid"]}
     written = await secrets.replace(await live(secrets, namespace), manifest(owner=ours))
-    assert written.view.owner_uids == {other["uid"], "0-1"}
+    assert written.view.owner_uids == {other["uid"], ours["uid"]}
 
 
 async def test_a_key_that_cannot_be_is_invalid(secrets: KubeSecrets, manifest: ManifestOf) -> None:

@@ -1,4 +1,7 @@
-"""One operator per test worker, on the worker's lab; each test is a tenant with a namespace of its own."""
+"""One operator per test worker, on a lab of its own; each test is a tenant with a namespace of its own.
+
+The worker's other lab is no place for it: it would act on the objects with which other tests try the API server.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,27 @@ from collections.abc import Iterator
 import pytest
 from tests.support import rotator
 from tests.support.kube import Kube
+from tests.support.lab import running_node
 from tests.support.operator import Operator, install, running_operator
 from tests.support.shop import Shop
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.controlplane import ControlPlane
 from keyturn_lab.node import Node
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The operator's own, instead of the worker's."""
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def node(control_plane: ControlPlane) -> Iterator[Node]:
+    """Its node."""
+    with running_node(control_plane) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
