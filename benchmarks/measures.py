@@ -17,6 +17,7 @@ from benchmarks.world import DEPLOYMENTS, Process, World, until, world
 
 Json = dict[str, Any]
 REST_MINUTES = 10.0
+WATCH = 900  # seconds
 OURS = ("secrets", "rotatingsecrets", "rotationruns", "deployments", "events", "clusterawsconnections")
 
 
@@ -98,23 +99,19 @@ class Restarts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(15)
+        self._stop.set()  # the thread ends with the next event, or with the watch
 
     def _watch(self) -> None:
         plane, place = self._made.plane, urlsplit(self._made.plane.url)
         version = self._made.request("GET", f"{DEPLOYMENTS}?limit=1")["metadata"]["resourceVersion"]
         token = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["user"]["token"]
         tls = ssl.create_default_context(cafile=str(plane.ca))
-        connection = http.client.HTTPSConnection(place.hostname or "", place.port, timeout=10, context=tls)
+        connection = http.client.HTTPSConnection(place.hostname or "", place.port, timeout=WATCH, context=tls)
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
-        connection.request("GET", f"{DEPLOYMENTS}?watch=1&resourceVersion={version}&timeoutSeconds=300", headers=headers)
+        connection.request("GET", f"{DEPLOYMENTS}?watch=1&resourceVersion={version}&timeoutSeconds={WATCH}", headers=headers)
         answer = connection.getresponse()
         while not self._stop.is_set():
-            try:
-                line = answer.readline()
-            except TimeoutError:
-                continue
+            line = answer.readline()
             if not line:
                 return
             meta = json.loads(line)["object"]["metadata"]
