@@ -15,7 +15,7 @@ from typing import Any
 
 from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus, rfc3339
 from keyturn.domain.failures import FailureKind, OutsideError
-from keyturn.domain.observed import PodView, SourceView, TargetView, WorkloadKind, WorkloadView
+from keyturn.domain.observed import Failure, PodView, SourceView, TargetView, WorkloadKind, WorkloadView
 from keyturn.domain.run_plan import ObservedRun
 from keyturn.domain.targets import ADOPT_BY, EPOCH, VERSION
 from keyturn.domain.values import SecretValue
@@ -99,6 +99,7 @@ class FakeAws:
     started: list[str] = field(default_factory=list)  # the tokens that began a rotation
     failures: dict[str, OutsideError] = field(default_factory=dict)  # by method
     followed: list[str] = field(default_factory=list)
+    trouble: Failure | None = None  # with the last look at what is followed
 
     @property
     def arn(self) -> str:
@@ -207,8 +208,9 @@ class FakeCatalog:
         """As FakeAws."""
         return self._aws.known(secret_id)
 
-    def trouble(self) -> None:
-        """The last look was well."""
+    def trouble(self) -> Failure | None:
+        """As FakeAws."""
+        return self._aws.trouble
 
     async def described(self, secret_id: str, *, fresh: bool = False) -> SourceView:
         """As FakeAws."""

@@ -72,6 +72,9 @@ def setup(level: str = "INFO", *, stream: TextIO | None = None, as_json: bool | 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    for name in [*logging.root.manager.loggerDict]:
+        if name.startswith(tuple(f"{quiet}." for quiet in QUIET)):
+            logging.getLogger(name).setLevel(logging.NOTSET)  # a level of its own would get round its parent's
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # a record that cannot be formatted is not printed raw

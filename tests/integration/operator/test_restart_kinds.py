@@ -57,13 +57,19 @@ def test_on_delete_waits_for_a_person_and_completes_once_the_pods_are_deleted(sh
     assert ended(shop.over(run)) == "Adopted"
 
 
+def counted(run: Object) -> tuple[int, int]:
+    """Pods on the version and all pods of the StatefulSet, as the run says."""
+    found = row(run, "StatefulSet", "web")
+    return found["podsOnVersion"], found["pods"]
+
+
 def test_below_a_partition_only_the_pods_that_the_controller_leaves_alone_wait_for_a_person(shop: Shop) -> None:
     begin(shop, app("StatefulSet", replicas=2, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}))
     before = pods(shop)
     run = change(shop)
     found = state_is(shop, run, "StatefulSet", "web", "Waiting", saying="partition is 1")
     assert found["message"].endswith("somebody must delete web-0")
-    assert (found["podsOnVersion"], found["pods"]) == (1, 2)
+    shop.wait("RotationRun", run, lambda seen: counted(seen) == (1, 2))  # web-1, which its controller replaces, is back
     assert pods(shop)["web-0"] == before["web-0"]
     shop.kube.delete("Pod", "web-0")
     assert ended(shop.over(run)) == "Adopted"

@@ -188,3 +188,33 @@ async def test_many_workers_share_many_keys_without_loss_or_repeat() -> None:
     for worker in workers:
         worker.cancel()
     assert sorted(seen) == sorted(keys)
+
+
+async def test_a_run_that_is_under_way_goes_before_a_look_that_was_due_earlier(queue: Queue, clock: Clock) -> None:
+    run = Key(Kind.RUN, "shop", "now")
+    queue.put(A)
+    clock.now += 1
+    queue.put(run)
+    assert await take(queue, 2) == [run, A]
+
+
+async def test_of_many_waiting_workers_each_gets_a_key_and_none_is_left_behind() -> None:
+    queue = Queue(time.monotonic)
+    keys = [Key(Kind.SECRET, "shop", str(number)) for number in range(20)]
+    workers = [asyncio.create_task(queue.get()) for _ in keys]
+    await asyncio.sleep(0)
+    for number, key in enumerate(keys):
+        queue.put(key, due=time.monotonic() + 0.01 * (number % 3))
+    async with asyncio.timeout(5):
+        taken = [key for key, _ in await asyncio.gather(*workers)]
+    assert sorted(taken) == sorted(keys)
+
+
+async def test_a_worker_that_is_cancelled_as_it_is_woken_leaves_the_key_to_another(queue: Queue) -> None:
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.put(A)
+    first.cancel()
+    async with asyncio.timeout(5):
+        key, _ = await second
+    assert key == A
