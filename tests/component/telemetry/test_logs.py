@@ -107,3 +107,10 @@ def test_warnings_go_the_same_way() -> None:
     setup(stream=(stream := io.StringIO()))
     warnings.warn("odd", UserWarning, stacklevel=1)
     assert "odd" in lines(stream)[0]["message"]
+
+
+def test_a_level_that_somebody_gave_a_child_of_a_silent_logger_is_taken_back() -> None:
+    logging.getLogger("botocore.endpoint").setLevel(logging.INFO)
+    setup("DEBUG", stream=(stream := io.StringIO()))
+    logging.getLogger("botocore.endpoint").info("body")
+    assert lines(stream) == []
