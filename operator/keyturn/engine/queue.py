@@ -1,6 +1,4 @@
-"""One queue of object keys: deduplicated, ordered by due time; new objects first, then runs, then everything else.
-
-What is under way goes before looks that only report, so that a burst of changes comes to its restarts before its statuses.
+"""One queue of object keys: deduplicated, ordered by due time, new objects first.
 
 A key is handed out to one worker at a time; put again meanwhile, it comes again afterwards. Of several due times the earliest counts.
 """
@@ -10,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import deque
 from collections.abc import Callable
 
-from keyturn.engine.keys import Key, Kind
+from keyturn.engine.keys import Key
 
 
 class Queue:
@@ -23,12 +20,11 @@ class Queue:
         self._clock = clock
         self._due: dict[Key, float] = {}
         self._later: list[tuple[float, int, Key]] = []
-        self._ready: list[tuple[int, float, int, Key]] = []  # lane, due, order
+        self._ready: list[tuple[int, float, int, Key]] = []  # lane, due, order: new objects have lane 0
         self._fresh: set[Key] = set()
         self._active: set[Key] = set()
         self._order = itertools.count()
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._due)
@@ -50,7 +46,7 @@ class Queue:
         self._due[key] = due
         if key not in self._active:
             heapq.heappush(self._later, (due, next(self._order), key))
-            self._go_on()
+            self._wake.set()
 
     def forget(self, key: Key) -> None:
         """The object is gone."""
@@ -60,63 +56,32 @@ class Queue:
     async def get(self) -> tuple[Key, float]:
         """The next key that is due, and the seconds for which it was."""
         while True:
-            taken = self._take()
-            if taken is not None:
-                self._go_on()
-                return taken
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            self._go_on()
+            self._move_due()
+            while self._ready:
+                _, due, _, key = heapq.heappop(self._ready)
+                if self._due.get(key) == due and key not in self._active:
+                    del self._due[key]
+                    self._fresh.discard(key)
+                    self._active.add(key)
+                    return key, self._clock() - due
+            self._wake.clear()
+            wait = self._later[0][0] - self._clock() if self._later else None
             try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._go_on()  # what it was woken for is another's
-                raise
-
-    def _take(self) -> tuple[Key, float] | None:
-        """The next key that is due, if there is one."""
-        self._move_due()
-        while self._ready:
-            _, due, _, key = heapq.heappop(self._ready)
-            if self._due.get(key) == due and key not in self._active:
-                del self._due[key]
-                self._fresh.discard(key)
-                self._active.add(key)
-                return key, self._clock() - due
-        return None
-
-    def _go_on(self) -> None:
-        """Wake one worker if something is due, else one when the next thing will be. Waking all would cost more than the work."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self._waiters:
-            return
-        self._move_due()
-        if self._ready:
-            self._wake_one()
-        elif self._later:
-            self._timer = asyncio.get_running_loop().call_later(self._later[0][0] - self._clock(), self._go_on)
-
-    def _wake_one(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
 
     def done(self, key: Key) -> None:
         """The worker has finished with the key."""
         self._active.discard(key)
         if key in self._due:
             heapq.heappush(self._later, (self._due[key], next(self._order), key))
-        self._go_on()
+        self._wake.set()
 
     def _move_due(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             due, order, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
-                lane = 0 if key in self._fresh else 1 if key.kind is Kind.RUN else 2
-                heapq.heappush(self._ready, (lane, due, order, key))
+                heapq.heappush(self._ready, (0 if key in self._fresh else 1, due, order, key))

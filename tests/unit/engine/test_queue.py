@@ -190,14 +190,6 @@ async def test_many_workers_share_many_keys_without_loss_or_repeat() -> None:
     assert sorted(seen) == sorted(keys)
 
 
-async def test_a_run_that_is_under_way_goes_before_a_look_that_was_due_earlier(queue: Queue, clock: Clock) -> None:
-    run = Key(Kind.RUN, "shop", "now")
-    queue.put(A)
-    clock.now += 1
-    queue.put(run)
-    assert await take(queue, 2) == [run, A]
-
-
 async def test_of_many_waiting_workers_each_gets_a_key_and_none_is_left_behind() -> None:
     queue = Queue(time.monotonic)
     keys = [Key(Kind.SECRET, "shop", str(number)) for number in range(20)]
