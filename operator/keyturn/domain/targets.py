@@ -18,6 +18,7 @@ VERSION = "keyturn.dev/version"
 EPOCH = "keyturn.dev/epoch"
 OWNER = "keyturn.dev/owner"
 ADOPT_BY = "keyturn.dev/adopt-by"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the whole object, values included
 HAND_TOOLS = frozenset({"unknown", "curl", "k9s", "Mozilla", "node-fetch", "OpenAPI-Generator", "python-requests"})
 """Field managers that stand for people and scripts; `unknown` is a client that does not name itself."""
 

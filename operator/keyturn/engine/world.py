@@ -18,6 +18,7 @@ from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, Rot
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Restart
 from keyturn.domain.observed import RunView, TargetView, WorkloadKind, WorkloadView
+from keyturn.domain.targets import LAST_APPLIED
 from keyturn.engine.keys import Key, Kind
 
 Json = Mapping[str, Any]
@@ -29,7 +30,6 @@ MODELS = {
 }
 DROPPED = ("managedFields", "selfLink")
 GONE = 10_000  # objects that are remembered as gone
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def key_of(kind: Kind, raw: Json) -> Key:

@@ -11,16 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from keyturn.domain.observed import TargetView
+from keyturn.domain.targets import ADOPT_BY, EPOCH, LABEL_MANAGED, LAST_APPLIED, VERSION
 
 Json = dict[str, Any]
 
 PREFIX = "keyturn.dev/"
-LABEL_MANAGED = f"{PREFIX}managed"  # "true" on every Secret that we write: an index for the watch, no proof of ownership
-LABEL_ROTATING_SECRET = f"{PREFIX}rotatingsecret"
-ANNOTATION_VERSION = f"{PREFIX}version"
-ANNOTATION_EPOCH = f"{PREFIX}epoch"
-ANNOTATION_ADOPT_BY = f"{PREFIX}adopt-by"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the whole object, values included
 MANAGED_SELECTOR = f"{LABEL_MANAGED}=true"
 
 
@@ -38,9 +33,9 @@ def target_view(raw: Mapping[str, Any], *, ours: str, secret_type: str | None = 
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         type=raw.get("type", secret_type),
-        version=annotations.get(ANNOTATION_VERSION),
-        epoch=_integer(annotations.get(ANNOTATION_EPOCH)),
-        adopt_by=annotations.get(ANNOTATION_ADOPT_BY),
+        version=annotations.get(VERSION),
+        epoch=_integer(annotations.get(EPOCH)),
+        adopt_by=annotations.get(ADOPT_BY),
         owner_uids=frozenset(owner["uid"] for owner in meta.get("ownerReferences") or ()),
         labels=dict(meta.get("labels") or {}),
         annotations=annotations,

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from keyturn.adapters.kube.client import FIELD_MANAGER, KubeClient
-from keyturn.adapters.kube.metadata import LAST_APPLIED, PREFIX, Json, foreign_time, moment, owned_keys, target_view, write_time
+from keyturn.adapters.kube.metadata import PREFIX, Json, foreign_time, moment, owned_keys, target_view, write_time
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.targets import LAST_APPLIED
 from keyturn.engine.ports import LiveSecret, SecretManifest, Written
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
