@@ -7,9 +7,15 @@ from typing import Any
 from tests.support.kube import Object, condition
 from tests.support.rollouts import begin, change, ended, pods, state_is
 from tests.support.shop import Shop, steps
-from tests.support.workloads import app, mark, pod_spec, row
+from tests.support.workloads import ENV_FROM, app, mark, pod_spec, row
 
-FRAGILE = pod_spec('test "$EDITED" != broken && exec sleep 300; exit 3')
+SOUND = 'test "$EDITED" != broken'
+FRAGILE = pod_spec(
+    f"{SOUND} && exec sleep 300; exit 3",
+    container={**ENV_FROM, "readinessProbe": {"exec": {"command": ["sh", "-c", SOUND]}, "periodSeconds": 1}},
+)
+"""Crashes on the content `broken`, and is never ready on it; without the probe it would count as ready until its crash."""
+
 STURDY = pod_spec("exec sleep 301")
 
 
