@@ -42,6 +42,7 @@ from keyturn.engine.publish import Publisher
 from keyturn.engine.queue import Queue
 from keyturn.engine.reach import Connections
 from keyturn.engine.reconcile import Reconciler
+from keyturn.engine.unwatched import Lookout
 from keyturn.engine.world import World, key_of
 from keyturn.settings import Settings
 from keyturn.telemetry import logs
@@ -63,7 +64,7 @@ class Leader:
         self._poll_result = "OK"
         self.world = World()
         queue = Queue(time.monotonic)
-        objects, workloads = KubeObjects(client), KubeWorkloads(client)
+        objects, secrets, workloads = KubeObjects(client), KubeSecrets(client), KubeWorkloads(client)
         now = client.clock.now
         self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, on_poll=self._polled, threads=settings.aws_threads)
         connections = Connections(self.world, self._aws, objects, own_namespace=settings.namespace)
@@ -81,13 +82,14 @@ class Leader:
             world=self.world,
             connections=connections,
             gatherer=gatherer,
-            executor=Executor(world=self.world, objects=objects, secrets=KubeSecrets(client), workloads=workloads, gatherer=gatherer),
+            executor=Executor(world=self.world, objects=objects, secrets=secrets, workloads=workloads, gatherer=gatherer),
             publisher=Publisher(world=self.world, objects=objects, recorder=self.recorder),
             observer=observer,
             clock=now,
             enqueue=self._enqueue,
         )
         self.engine = Engine(world=self.world, queue=queue, reconciler=reconciler, observer=observer, clock=now, workers=settings.workers)
+        self.lookout = Lookout(unwatched=self.world.unwatched, secrets=secrets, wake=self.engine.awaited)
         self.watch = SecretWatch(client, self.engine.target_changed, namespaces=settings.namespaces or None)
         self.filled = False
         self._kinds: list[WorkloadKind] = []
@@ -111,6 +113,7 @@ class Leader:
             parts = [self._start(self.watch.run(), "watch of Secrets", stack), self._start(self.recorder.run(), "events", stack)]
             await _first([self._start(self._ready(), "caches", stack), *parts])
             parts += [self._start(self.engine.run(), "engine", stack), self._start(self._resync(), "resync", stack)]
+            parts.append(self._start(self.lookout.run(), "lookout", stack))
             operator = self._start(self._kopf(), "kopf", stack)
             if (ended := await _first([operator, *parts])) is not operator:
                 raise RuntimeError(f"{ended.get_name()} has ended")

@@ -266,6 +266,7 @@ class FakeSecrets:
 
     outside: Outside
     stored: dict[tuple[str, str], Json] = field(default_factory=dict)
+    looks: int = 0  # at metadata alone
     failures: dict[str, OutsideError] = field(default_factory=dict)
 
     async def create(self, manifest: SecretManifest) -> Written:
@@ -290,6 +291,13 @@ class FakeSecrets:
         if raw is None:
             return None
         return LiveSecret(view=self.view(raw), raw=copy.deepcopy(raw), written=raw["written"], touched=raw["touched"])
+
+    async def look(self, namespace: str, name: str) -> TargetView | None:
+        """GET of the metadata."""
+        self._fail("look")
+        self.looks += 1
+        raw = self.stored.get((namespace, name))
+        return self.view(raw) if raw is not None else None
 
     def edit(self, namespace: str, name: str, **data: str) -> None:
         """Somebody edits it by hand."""

@@ -83,6 +83,11 @@ def conflict_with(secret: RotatingSecret, target: TargetView, recorded: MirrorSt
     return None
 
 
+def obstacle(target: TargetView) -> tuple[object, ...]:
+    """What of a Secret in the way decides whether it stays there: everything that `conflict_with` asks and that may change."""
+    return target.uid, target.adopt_by, target.managers, target.annotations.get(OWNER)
+
+
 def _by_hand(manager: str) -> bool:
     """A tool that writes only when a person tells it to; of any other, it must be expected that it writes its own content again."""
     return manager.startswith("kubectl") or manager in HAND_TOOLS

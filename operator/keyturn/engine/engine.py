@@ -160,6 +160,11 @@ class Engine:
             for other in (key, *self._open_runs(key)):
                 self.queue.put(other)
 
+    def awaited(self, key: Key) -> None:
+        """A Secret that nobody watches, and for which an object waits, is other than it was."""
+        for other in (key, *self._open_runs(key)):
+            self.queue.put(other)
+
     def source_changed(self, secret_id: str) -> None:
         """AWS tells something new about a secret."""
         for key in self.world.objects.by_source(secret_id):

@@ -34,6 +34,7 @@ from keyturn.domain.targets import (
     decide_write,
     is_ours,
     metadata_is_as_wanted,
+    obstacle,
     owner_reference,
     target_name,
     wanted_annotations,
@@ -41,7 +42,7 @@ from keyturn.domain.targets import (
 )
 from keyturn.domain.values import Content
 from keyturn.engine.gather import Gatherer
-from keyturn.engine.keys import Kind
+from keyturn.engine.keys import Key, Kind
 from keyturn.engine.ports import Aws, CurrentValue, LiveSecret, Objects, SecretManifest, Secrets, Workloads, Written
 from keyturn.engine.reach import Reach, failure_of
 from keyturn.engine.world import World
@@ -183,6 +184,8 @@ class Executor:
         """PUT over what is there, if it is ours or consents, and only if it is not just so already."""
         conflict = conflict_with(secret, live.view, recorded)
         if conflict is not None:
+            namespace, name = secret.metadata.namespace, secret.metadata.name
+            self.world.unwatched.wait(Key(Kind.SECRET, namespace, name), (namespace, live.view.name), seen=live.view, mark=obstacle)
             return Refused(failure=Failure(kind=FailureKind.INVALID, reason="TargetConflict", message=conflict))
         read = await self._may_have_been_read(secret, live) if recorded is not None else True
         write = _decide(secret, recorded, value, content, live, may_have_been_read=read)

@@ -131,6 +131,9 @@ class Secrets(Protocol):
     async def read(self, namespace: str, name: str) -> LiveSecret | None:
         """The Secret with its data, or None where there is none."""
 
+    async def look(self, namespace: str, name: str) -> TargetView | None:
+        """Its metadata alone, or None where there is none."""
+
 
 class Workloads(Protocol):
     """Consumers: one annotation, and their pods."""

@@ -20,6 +20,7 @@ from keyturn.domain.actions import Action, Restart
 from keyturn.domain.observed import RunView, TargetView, WorkloadKind, WorkloadView
 from keyturn.domain.targets import LAST_APPLIED
 from keyturn.engine.keys import Key, Kind
+from keyturn.engine.unwatched import Unwatched
 
 Json = Mapping[str, Any]
 MODELS = {
@@ -247,6 +248,7 @@ class World:
     def __init__(self) -> None:
         self.objects = Objects()
         self.targets: dict[tuple[str, str], TargetView] = {}
+        self.unwatched = Unwatched()
         self._workloads: dict[str, dict[tuple[str, str], WorkloadView]] = defaultdict(dict)
         self._users: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)  # namespace, Secret -> kind, name
 

@@ -12,6 +12,7 @@ from tests.support.kube import Kube
 from keyturn.adapters.kube.client import KubeClient
 from keyturn.adapters.kube.secrets import KubeSecrets
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.targets import obstacle
 from keyturn.engine.ports import LiveSecret
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -54,6 +55,16 @@ async def test_creating_what_is_there_is_a_conflict_that_says_so(secrets: KubeSe
         await secrets.create(manifest())
     assert (refused.value.kind, refused.value.reason) == (FailureKind.CONFLICT, "AlreadyExists")
     assert data(kube) == {"a": b"theirs"}
+
+
+async def test_a_look_tells_the_metadata_of_a_foreign_secret_and_that_none_is_there(secrets: KubeSecrets, kube: Kube) -> None:
+    assert await secrets.look(kube.namespace, "orders-db") is None
+    meta = {"name": "orders-db", "annotations": {"keyturn.dev/adopt-by": "orders-db"}}
+    made = kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"a": "theirs"}})
+    seen, whole = await secrets.look(kube.namespace, "orders-db"), (await live(secrets, kube.namespace)).view
+    assert seen is not None
+    assert (seen.uid, seen.adopt_by) == (made["metadata"]["uid"], "orders-db")
+    assert obstacle(seen) == obstacle(whole)
 
 
 async def test_creating_in_a_namespace_that_is_not_there_is_missing(secrets: KubeSecrets, manifest: ManifestOf) -> None:

@@ -16,6 +16,7 @@ from keyturn_lab.aws.client import CLIENT_KEY
 from keyturn_lab.controlplane import ApiError
 
 IDENTITY = "arn:aws:"
+NOTICED = 60.0  # seconds: a Secret in the way is looked at four times a minute; an object that waits for nothing else, after five
 MONTHLY = {"schedule": {"every": "30d", "window": "0s"}}
 
 
@@ -224,9 +225,31 @@ def test_a_secret_that_is_in_the_way_and_goes_is_replaced(shop: Shop) -> None:
     shop.rotating_secret("db")
     shop.stalled("TargetConflict")
     shop.kube.delete("Secret", "db")
-    shop.rotating_secret("db", historyLimit=5)  # a conflict is looked at again slowly, an edited object at once
-    shop.ready("db")
+    shop.ready("db", timeout=NOTICED)
     assert shop.data("db") == shop.value("db")
+
+
+def test_a_secret_that_comes_to_consent_is_adopted_without_an_edit(shop: Shop) -> None:
+    shop.put("db")
+    shop.kube.create(secret())
+    shop.rotating_secret("db", target={"conflict": "Adopt"})
+    shop.stalled("TargetConflict")
+    shop.kube.patch("Secret", "db", {"metadata": {"annotations": {"keyturn.dev/adopt-by": "db"}}})
+    shop.ready("db", timeout=NOTICED)
+    assert shop.data("db") == shop.value("db")
+
+
+def test_a_run_whose_secret_was_taken_goes_on_once_the_other_one_is_gone(mirrored: Shop) -> None:
+    mirrored.rotating_secret("db", suspend="Everything")  # or it would be back at once
+    wait_until(lambda: mirrored.kube.get("RotatingSecret", "db")["status"]["observedGeneration"] == 2, what="the suspension")
+    mirrored.kube.delete("Secret", "db")
+    mirrored.kube.create(secret())
+    mirrored.run("now")
+    mirrored.rotating_secret("db")
+    mirrored.step_is("now", "Mirror", "Waiting", saying="is not Keyturn's")
+    mirrored.kube.delete("Secret", "db")
+    assert condition(mirrored.over("now"), "Complete")["reason"] == "Adopted"
+    assert mirrored.data("db") == mirrored.value("db")
 
 
 def test_adopting_needs_the_consent_of_the_secret(shop: Shop) -> None:

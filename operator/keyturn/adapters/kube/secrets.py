@@ -14,6 +14,7 @@ from typing import Any
 from keyturn.adapters.kube.client import FIELD_MANAGER, KubeClient
 from keyturn.adapters.kube.metadata import PREFIX, Json, foreign_time, moment, owned_keys, target_view, write_time
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.observed import TargetView
 from keyturn.domain.targets import LAST_APPLIED
 from keyturn.engine.ports import LiveSecret, SecretManifest, Written
 
@@ -58,6 +59,17 @@ class KubeSecrets:
             written=write_time(meta, FIELD_MANAGER),
             touched=foreign_time(meta, FIELD_MANAGER),
         )
+
+    async def look(self, namespace: str, name: str) -> TargetView | None:
+        """Its metadata alone (without the type), or None where there is none."""
+        subject = f"Secret {namespace}/{name}"
+        try:
+            raw = await self._client.request("GET", f"{_collection(namespace)}/{name}", subject=subject, accept=METADATA_ONLY)
+        except OutsideError as error:
+            if error.kind is FailureKind.MISSING:
+                return None
+            raise
+        return target_view(raw, ours=FIELD_MANAGER)
 
     async def _write(self, method: str, path: str, body: Json, manifest: SecretManifest) -> Json:
         subject = f"Secret {manifest.namespace}/{manifest.name}"
