@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.adapters.kube.metadata import managers_below, owned_keys, target_view, write_time
+import pytest
+
+from keyturn.adapters.kube.metadata import foreign_time, managers_below, owned_keys, target_view, write_time
 
 Fields = dict[str, Any]
 
@@ -42,6 +44,25 @@ def test_our_time_is_that_of_our_own_last_write() -> None:
 def test_without_a_write_of_ours_the_last_of_anybody_counts_because_it_can_only_be_later() -> None:
     assert write_time(meta(entry("a", 3, DATA), entry("b", 9, DATA)), "keyturn") == at(9)
     assert write_time(meta(), "keyturn") == datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("field", ["f:data", "f:stringData"])
+def test_others_have_touched_it_when_they_last_wrote_data(field: str) -> None:
+    item = meta(entry("kubectl-create", 2, {field: {"f:password": {}}}), entry("kubectl-edit", 4, DATA), entry("keyturn", 8, DATA))
+    assert foreign_time(item, "keyturn") == at(4)
+
+
+@pytest.mark.parametrize("fields", [{"f:metadata": {"f:annotations": {"f:a": {}}}}, {"f:immutable": {}}, {"f:type": {}}])
+def test_who_owns_no_data_has_not_touched_what_pods_read(fields: Fields) -> None:
+    assert foreign_time(meta(entry("kubectl-create", 2, DATA), entry("kubectl-annotate", 9, fields)), "keyturn") == at(2)
+    assert foreign_time(meta(entry("keyturn", 2, DATA), entry("kubectl-annotate", 9, fields)), "keyturn") is None
+
+
+def test_who_applies_string_data_manages_the_secret() -> None:
+    """Seen on the API server: server-side apply of stringData owns f:stringData, and nobody owns the data that it became."""
+    item = meta(entry("argocd-controller", 2, {"f:stringData": {"f:a": {}}}), entry("kubectl-label", 3, {"f:metadata": {}}))
+    raw = {"metadata": item | {"name": "a", "uid": "u", "resourceVersion": "1"}}
+    assert target_view(raw, ours="keyturn").managers == ("argocd-controller",)
 
 
 def test_keys_that_another_manager_owns_as_well_are_not_ours_alone() -> None:

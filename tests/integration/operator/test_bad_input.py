@@ -287,6 +287,26 @@ def test_an_adopted_secret_of_the_same_content_restarts_nothing(shop: Shop) -> N
     assert shop.kube.get("Deployment", "web")["metadata"]["generation"] == before["metadata"]["generation"]
 
 
+def test_pods_that_ran_on_the_same_content_before_the_secret_came_to_consent_count_as_adopted(shop: Shop) -> None:
+    shop.put("db")
+    theirs = shop.kube.create(secret(data=shop.value("db")))
+    until_a_second_after(theirs, seconds=3)
+    shop.deployment("web")
+    shop.kube.wait_for("Deployment", "web", lambda seen: seen["status"]["availableReplicas"] == 1)
+    (pod,) = shop.kube.list("Pod", labels="app=web")
+    until_a_second_after(pod)
+    shop.kube.client.request(
+        "PATCH",
+        f"/api/v1/namespaces/{shop.namespace}/secrets/db?fieldManager=kubectl-annotate",
+        {"metadata": {"annotations": {"keyturn.dev/adopt-by": "db"}}},
+        content_type="application/merge-patch+json",
+    )
+    shop.rotating_secret("db", target={"conflict": "Adopt"})
+    shop.adopted("db")
+    assert shop.runs() == []
+    assert [pod["metadata"]["uid"] for pod in shop.kube.list("Pod", labels="app=web")] == [pod["metadata"]["uid"]]
+
+
 def test_a_secret_that_another_tool_manages_is_not_adopted(shop: Shop) -> None:
     shop.put("db")
     shop.kube.create(secret(annotations={"keyturn.dev/adopt-by": "db"}, labels={"reconcile.external-secrets.io/managed": "true"}))

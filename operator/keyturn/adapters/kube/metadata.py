@@ -39,7 +39,7 @@ def target_view(raw: Mapping[str, Any], *, ours: str, secret_type: str | None = 
         owner_uids=frozenset(owner["uid"] for owner in meta.get("ownerReferences") or ()),
         labels=dict(meta.get("labels") or {}),
         annotations=annotations,
-        managers=tuple(sorted(set(managers_below(meta, "f:data")) - {ours})),
+        managers=tuple(sorted({entry["manager"] for entry in _content_entries(meta)} - {ours})),
     )
 
 
@@ -68,8 +68,17 @@ def write_time(meta: Mapping[str, Any], manager: str) -> datetime:
 
 
 def foreign_time(meta: Mapping[str, Any], ours: str) -> datetime | None:
-    """When anybody else last changed a field that is still theirs; None where all of it is ours."""
-    return max((moment(entry["time"]) for entry in _entries(meta) if entry.get("manager") != ours and "time" in entry), default=None)
+    """When anybody else last changed data that is still theirs; None where all of it is ours.
+
+    Who only labels or annotates the Secret, consents to its adoption or makes it immutable changes nothing that a pod reads.
+    """
+    others = (entry for entry in _content_entries(meta) if entry.get("manager") != ours and "time" in entry)
+    return max((moment(entry["time"]) for entry in others), default=None)
+
+
+def _content_entries(meta: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """Of those who own data. Who applies stringData owns that alone, though it is stored as data."""
+    return (entry for entry in _entries(meta) if any(_at(entry, (field,)) is not None for field in ("f:data", "f:stringData")))
 
 
 def _time(entry: Mapping[str, Any]) -> str:
