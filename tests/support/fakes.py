@@ -425,6 +425,8 @@ class FakeObjects:
     outside: Outside
     stored: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     uids: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
+    credentials: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    credentials_read: int = 0
     failures: dict[str, OutsideError] = field(default_factory=dict)
 
     def add(self, kind: str, namespace: str, name: str, spec: Json, *, owners: Sequence[Json] = ()) -> Json:
@@ -498,8 +500,11 @@ class FakeObjects:
         return copy.deepcopy(raw)
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
-        """There are none."""
-        raise missing(f"Secret {namespace}/{name}")
+        """Those that a test gave, or none."""
+        self.credentials_read += 1
+        if (namespace, name) not in self.credentials:
+            raise OutsideError(FailureKind.MISSING, reason="CredentialsNotFound", message=f"there is no Secret {namespace}/{name}")
+        return self.credentials[namespace, name]
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """No labels."""

@@ -162,7 +162,8 @@ class Engine:
 
     def awaited(self, key: Key) -> None:
         """A Secret that nobody watches, and for which an object waits, is other than it was."""
-        for other in (key, *self._open_runs(key)):
+        users = self._open_runs(key) if key.kind is Kind.SECRET else self.world.objects.by_connection(key)
+        for other in (key, *users):
             self.queue.put(other)
 
     def source_changed(self, secret_id: str) -> None:

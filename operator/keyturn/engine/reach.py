@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from keyturn.api import AWSConnection, ClusterAWSConnection, ClusterAWSConnectionSpec, ConnectionKind, RotatingSecret, Verb, duration
+from keyturn.api import Auth, AWSConnection, ClusterAWSConnection, ClusterAWSConnectionSpec, ConnectionKind, RotatingSecret, Verb, duration
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure
 from keyturn.domain.permission import Connection, Decision, Tenant, canonical_name_matches, parse_secret_id, permitted
@@ -93,13 +93,34 @@ class Connections:
         auth = connection.spec.auth
         if auth is None:
             return None
-        where = (key.namespace if key.kind is Kind.CONNECTION else self._own_namespace, auth.static_credentials.secret_ref.name)
+        where = self._where(key, auth)
         known = self._credentials.get(where)
         if known is not None and known[0] > self._clock():
             return known[1]
-        found = await self._objects.read_credentials(*where)
+        try:
+            found = await self._objects.read_credentials(*where)
+        except OutsideError as error:
+            if error.kind in {FailureKind.MISSING, FailureKind.INVALID}:
+                self._wait_for_others(key, where, there=error.kind is not FailureKind.MISSING)
+            raise
         self._credentials[where] = (self._clock() + CREDENTIALS_AGE, found)
         return found
+
+    def refused(self, key: Key, connection: AWSConnection | ClusterAWSConnection, reason: str) -> None:
+        """What AWS refused the connection for: static credentials that do not work are not kept, and other ones are waited for."""
+        auth = connection.spec.auth
+        if auth is None or reason != "CredentialsUnusable":
+            return
+        where = self._where(key, auth)
+        self._credentials.pop(where, None)
+        self._wait_for_others(key, where, there=True)
+
+    def _wait_for_others(self, key: Key, where: tuple[str, str], *, there: bool) -> None:
+        self._world.unwatched.wait(key, where, mark=lambda seen: seen.resource_version, seen=... if there else None)
+
+    def _where(self, key: Key, auth: Auth) -> tuple[str, str]:
+        """Namespace and name of the Secret with a connection's access key."""
+        return key.namespace if key.kind is Kind.CONNECTION else self._own_namespace, auth.static_credentials.secret_ref.name
 
 
 def permission_view(key: Key, connection: AWSConnection | ClusterAWSConnection) -> Connection:

@@ -173,11 +173,13 @@ class Reconciler:
             aws: Aws = await self.connections.client(key, connection)
             identity = await aws.identity()
         except OutsideError as error:
+            self.connections.refused(key, connection, error.reason)
             await self._publish_connection(key, connection, cond.stalled(error.reason, error.message), None)
             raise
         verdicts = {cond.READY: cond.true("Identified", f"AWS answers as {identity}")}
         trouble = aws.catalog.trouble()
         if trouble is not None:
+            self.connections.refused(key, connection, trouble.reason)
             say = cond.reconciling if trouble.kind is FailureKind.TRANSIENT else cond.stalled
             verdicts = say(trouble.reason, trouble.message)
         await self._publish_connection(key, connection, verdicts, identity)

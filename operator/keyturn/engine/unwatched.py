@@ -1,4 +1,4 @@
-"""Secrets that nobody watches and on which an object waits: one that stands in the way of a mirror.
+"""Secrets that nobody watches and on which an object waits: one in the way of a mirror, or a connection's access key that does not work.
 
 The watch holds only Secrets with our label. Of the others, those that an object waits for are looked at now and then, by their metadata and
 one after the other; as long as nobody waits, nothing is asked. An object that still waits says so again at each of its own slow passes.
@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from types import EllipsisType
 
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import TargetView
@@ -42,9 +43,9 @@ class Unwatched:
         self._clock = clock
         self._waits: dict[Where, dict[Key, _Wait]] = {}
 
-    def wait(self, key: Key, where: Where, *, seen: TargetView | None, mark: Mark) -> None:
-        """The object can only go on once the Secret is there, gone, or marked otherwise than now."""
-        wait = _Wait(mark=mark, seen=mark(seen) if seen is not None else None, until=self._clock() + KEPT)
+    def wait(self, key: Key, where: Where, *, mark: Mark, seen: TargetView | EllipsisType | None) -> None:
+        """The object can only go on once the Secret is there, gone, or marked otherwise than it was seen; `...`: than at the next look."""
+        wait = _Wait(mark=mark, seen=mark(seen) if isinstance(seen, TargetView) else seen, until=self._clock() + KEPT)
         self._waits.setdefault(where, {})[key] = wait
 
     def waited_for(self) -> list[Where]:
@@ -58,10 +59,14 @@ class Unwatched:
 
     def seen(self, where: Where, view: TargetView | None) -> list[Key]:
         """The objects that waited for what the Secret has become; they wait no longer."""
-        waits = self._waits.get(where, {})
-        met = [key for key, wait in waits.items() if (wait.mark(view) if view is not None else None) != wait.seen]
-        for key in met:
-            del waits[key]
+        waits, met = self._waits.get(where, {}), []
+        for key, wait in list(waits.items()):
+            now = wait.mark(view) if view is not None else None
+            if wait.seen is ...:
+                wait.seen = now
+            elif wait.seen != now:
+                del waits[key]
+                met.append(key)
         return met
 
 

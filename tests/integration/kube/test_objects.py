@@ -126,10 +126,18 @@ async def test_incomplete_credentials_are_invalid_and_the_key_is_named(objects: 
     assert refused.value.kind is FailureKind.INVALID
 
 
-async def test_missing_credentials_are_missing(objects: KubeObjects, namespace: str) -> None:
-    with pytest.raises(OutsideError) as refused:
+async def test_credentials_that_are_nothing_but_a_newline_are_invalid(objects: KubeObjects, kube: Kube, namespace: str) -> None:
+    content = {"aws_access_key_id": "\n", "aws_secret_access_key": "key"}
+    kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": content})
+    with pytest.raises(OutsideError, match=r"aws_access_key_id$") as refused:
         await objects.read_credentials(namespace, "keys")
-    assert refused.value.kind is FailureKind.MISSING
+    assert refused.value.reason == "CredentialsInvalid"
+
+
+async def test_missing_credentials_are_missing_and_the_secret_is_named(objects: KubeObjects, namespace: str) -> None:
+    with pytest.raises(OutsideError, match=f"Secret {namespace}/keys") as refused:
+        await objects.read_credentials(namespace, "keys")
+    assert (refused.value.kind, refused.value.reason) == (FailureKind.MISSING, "CredentialsNotFound")
 
 
 async def test_namespace_labels_are_kept_for_half_a_minute(client: KubeClient, kube: Kube, namespace: str) -> None:

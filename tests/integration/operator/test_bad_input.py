@@ -121,10 +121,23 @@ def test_a_kms_key_that_is_disabled_is_named_and_the_last_content_stays(mirrored
 # --- the connection --------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_that_is_not_there_is_named(shop: Shop) -> None:
+def test_a_connection_that_is_not_there_is_named_and_no_call_of_aws_is_made(shop: Shop) -> None:
     shop.put("db")
-    shop.rotating_secret("db", connectionRef={"name": "elsewhere"})
-    assert "elsewhere" in shop.stalled("ConnectionNotFound")
+    uses = 10_000
+    with shop.aws.faults.on("latency", secret=shop.secret_id(), caller=CLIENT_KEY, calls=uses) as counter:
+        shop.rotating_secret("db", connectionRef={"name": "elsewhere"})
+        assert "elsewhere" in shop.stalled("ConnectionNotFound")
+        shop.run("now")
+        assert "elsewhere" in condition(shop.over("now"), "Failed")["message"]
+        assert calls_left(shop, counter) == uses
+        shop.rotating_secret("db")
+        shop.ready("db")
+        assert calls_left(shop, counter) < uses  # the switch does count
+
+
+def calls_left(shop: Shop, fault_id: str) -> int | None:
+    """How many more calls a fault meets."""
+    return next(fault.calls for fault in shop.aws.faults.listed() if fault.fault_id == fault_id)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from tests.support.kube import condition
 from tests.support.observed import NAMESPACE
 from tests.support.process import Cosmos, Process
 
-from keyturn.domain.failures import FailureKind
+from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure
 from keyturn.engine.keys import Key, Kind
+from keyturn.engine.unwatched import Lookout
 
 CONNECTION = Key(Kind.CLUSTER_CONNECTION, "", "default")
 SECRET = Key(Kind.SECRET, NAMESPACE, "orders-db")
@@ -60,3 +61,89 @@ async def test_renewed_credentials_wake_everybody_who_uses_the_connection() -> N
     process.reconciler.connections._aws = FakeConnections(cosmos.aws)  # another client, as renewed credentials have
     await process.look(CONNECTION)
     assert SECRET in process.queue.due
+
+
+# --- an access key of its own -----------------------------------------------------------------------------------------
+
+OWN = Key(Kind.CONNECTION, NAMESPACE, "own")
+KEYS = (NAMESPACE, "keys")
+ACCESS = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
+
+
+class Tenant:
+    """A namespace with a connection of its own, and a RotatingSecret that uses it."""
+
+    def __init__(self, *, there: bool) -> None:
+        self.cosmos = Cosmos()
+        spec = {"region": "eu-west-1", "auth": {"staticCredentials": {"secretRef": {"name": "keys"}}}}
+        self.cosmos.objects.add("AWSConnection", NAMESPACE, "own", spec)
+        use = {"secretId": self.cosmos.aws.name, "connectionRef": {"kind": "AWSConnection", "name": "own"}}
+        self.cosmos.objects.add("RotatingSecret", NAMESPACE, "orders-db", use)
+        if there:
+            self.write_keys()
+        self.process = Process(self.cosmos)
+        unwatched, engine = self.process.world.unwatched, self.process.engine
+        self.lookout = Lookout(unwatched=unwatched, secrets=self.cosmos.secrets, wake=engine.awaited)
+
+    def write_keys(self) -> None:
+        """Somebody writes the Secret with the access key."""
+        self.cosmos.objects.credentials[KEYS] = ACCESS
+        version = self.cosmos.outside.next_version()
+        meta = {"name": "keys", "namespace": NAMESPACE, "uid": "k", "resourceVersion": version}
+        lists: dict[str, object] = {"labels": {}, "annotations": {}, "ownerReferences": []}
+        self.cosmos.secrets.stored[KEYS] = {"metadata": meta | lists, "type": "Opaque", "data": {}}
+
+    async def says(self) -> str:
+        """The reason of Ready, after a pass over the connection."""
+        await self.process.look(OWN)
+        self.process.queue.due.clear()
+        return str(condition(self.cosmos.objects.stored["AWSConnection", NAMESPACE, "own"], "Ready")["reason"])
+
+    async def woken(self) -> set[Key]:
+        """Whom one look at what is waited for wakes."""
+        await self.lookout.look()
+        return set(self.process.queue.due)
+
+
+async def test_an_access_key_that_is_not_there_is_said_and_waited_for() -> None:
+    tenant = Tenant(there=False)
+    assert await tenant.says() == "CredentialsNotFound"
+    assert await tenant.woken() == set()
+    tenant.write_keys()
+    assert await tenant.woken() == {OWN, SECRET}
+    assert await tenant.says() == "Identified"
+    looks = tenant.cosmos.secrets.looks
+    assert (await tenant.woken(), tenant.cosmos.secrets.looks) == (set(), looks)
+
+
+async def test_the_rotating_secret_says_the_same_as_its_connection() -> None:
+    tenant = Tenant(there=False)
+    await tenant.process.look(SECRET)
+    seen = tenant.cosmos.objects.stored["RotatingSecret", NAMESPACE, "orders-db"]
+    assert condition(seen, "Stalled")["reason"] == "CredentialsNotFound"
+
+
+@pytest.mark.parametrize("where", ["the identity", "a poll"])
+async def test_an_access_key_that_aws_refuses_is_read_again_and_another_one_waited_for(where: str) -> None:
+    tenant = Tenant(there=True)
+    assert await tenant.says() == "Identified"
+    refused = Failure(kind=FailureKind.DENIED, reason="CredentialsUnusable", message="m")
+    if where == "a poll":
+        tenant.cosmos.aws.trouble = refused
+    else:
+        tenant.cosmos.aws.failures["identity"] = OutsideError(refused.kind, reason=refused.reason, message=refused.message)
+    read = tenant.cosmos.objects.credentials_read
+    assert await tenant.says() == "CredentialsUnusable"
+    assert tenant.cosmos.objects.credentials_read == read  # within the minute for which they are kept
+    assert await tenant.woken() == set()
+    tenant.write_keys()
+    assert await tenant.woken() == {OWN, SECRET}
+    await tenant.says()
+    assert tenant.cosmos.objects.credentials_read == read + 1
+
+
+async def test_an_access_key_that_may_too_little_is_kept_and_nothing_is_waited_for() -> None:
+    tenant = Tenant(there=True)
+    tenant.cosmos.aws.trouble = Failure(kind=FailureKind.DENIED, reason="SourceAccessDenied", message="m")
+    assert await tenant.says() == "SourceAccessDenied"
+    assert (await tenant.woken(), tenant.cosmos.secrets.looks) == (set(), 0)

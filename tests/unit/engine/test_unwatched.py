@@ -9,6 +9,7 @@ from tests.support.fakes import FakeSecrets, Outside
 from tests.support.process import Cosmos, Process
 
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.domain.observed import TargetView
 from keyturn.domain.targets import ADOPT_BY, obstacle
 from keyturn.engine.keys import Key, Kind
 from keyturn.engine.unwatched import KEPT, Lookout, Unwatched
@@ -153,6 +154,15 @@ async def test_a_server_that_does_not_answer_is_asked_once_and_not_for_each_secr
         unwatched.wait(SECRET, (NAMESPACE, name), seen=None, mark=obstacle)
     await Lookout(unwatched=unwatched, secrets=Away(outside=Outside()), wake=lambda _: None).look()
     assert asked == ["one"]
+
+
+def test_what_is_waited_for_without_having_been_seen_is_compared_with_the_first_look() -> None:
+    unwatched = Unwatched()
+    before, after = (TargetView(name=NAME, uid="u", resource_version=version) for version in ("1", "2"))
+    unwatched.wait(SECRET, WHERE, mark=lambda view: view.resource_version, seen=...)
+    assert unwatched.seen(WHERE, before) == []
+    assert unwatched.seen(WHERE, before) == []
+    assert unwatched.seen(WHERE, after) == [SECRET]
 
 
 def test_an_object_that_does_not_say_again_that_it_waits_is_forgotten() -> None:

@@ -91,13 +91,20 @@ class KubeObjects:
         return version
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
-        """A connection's static credentials. INVALID, naming the key, where one is missing or is no text."""
-        raw = await self._client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", subject=f"Secret {namespace}/{name}")
+        """A connection's static credentials. MISSING without the Secret; INVALID, naming the key, where one is missing or is no text."""
+        secret = f"Secret {namespace}/{name}"
+        try:
+            raw = await self._client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", subject=secret)
+        except OutsideError as error:
+            if error.kind is not FailureKind.MISSING:
+                raise
+            message = f"there is no {secret} with the connection's access key: create it, or correct spec.auth.staticCredentials.secretRef"
+            raise OutsideError(FailureKind.MISSING, reason="CredentialsNotFound", message=message) from None
         data = raw.get("data") or {}
         found = {key: _text(data[key]) for key in CREDENTIAL_KEYS if data.get(key)}
-        bad = [key for key in CREDENTIAL_KEYS[:2] if key not in found] + [key for key, value in found.items() if value is None]
+        bad = [key for key in CREDENTIAL_KEYS[:2] if key not in found] + [key for key, value in found.items() if not value]
         if bad:
-            message = f"Secret {namespace}/{name} holds no usable {' and '.join(bad)}"
+            message = f"{secret} holds no usable {' and '.join(bad)}"
             raise OutsideError(FailureKind.INVALID, reason="CredentialsInvalid", message=message)
         return {key: value for key, value in found.items() if value is not None}
 
