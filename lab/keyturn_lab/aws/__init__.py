@@ -8,8 +8,9 @@ Secrets Manager is written for the lab, on pure rules for labels and schedules; 
 are moto's. Nothing of it leaves loopback.
 """
 
-from .client import CLIENT_KEY, TEST_KEY, Aws, FaultSwitches, Invocation, LabError
+from .client import CLIENT_KEY, TEST_KEY, Aws, FaultSwitches, LabError
 from .faults import Fault, FaultKind
+from .records import FunctionCall, Invocation
 from .settings import Settings
 
-__all__ = ["CLIENT_KEY", "TEST_KEY", "Aws", "Fault", "FaultKind", "FaultSwitches", "Invocation", "LabError", "Settings"]
+__all__ = ["CLIENT_KEY", "TEST_KEY", "Aws", "Fault", "FaultKind", "FaultSwitches", "FunctionCall", "Invocation", "LabError", "Settings"]

@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ import boto3
 from botocore.config import Config
 
 from .faults import Fault, FaultKind
+from .records import FunctionCall, Invocation
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -42,27 +43,6 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 class LabError(RuntimeError):
     """The lab's AWS did not start, or refused a control verb."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """One call of a Lambda function. What the function printed and returned is kept, but not shown in a repr."""
-
-    function: str
-    request_id: str
-    step: str | None
-    at: datetime
-    seconds: float
-    error_type: str | None
-    error: str | None
-    trace: str = field(repr=False)
-    output: str = field(repr=False)
-    payload: str | None = field(repr=False)
-
-    @property
-    def failed(self) -> bool:
-        """The function raised, died or ran out of time."""
-        return self.error_type is not None
 
 
 class Wire:
@@ -272,6 +252,10 @@ class Aws:
         functions make are counted apart.
         """
         return Counter(self._wire("calls", key=of, lambdas=by_lambdas))
+
+    def function_calls(self) -> list[FunctionCall]:
+        """Every call that Lambda functions made since the last reset, with what it was about; oldest first."""
+        return [FunctionCall(**entry) for entry in self._wire("function-calls")]
 
     def reset_calls(self) -> None:
         """Count from zero."""

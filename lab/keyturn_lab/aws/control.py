@@ -5,7 +5,7 @@
 
 import json
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -16,8 +16,11 @@ from .context import Json, Lab
 from .executor import Executor
 from .faults import Fault
 from .reads import remember_list
+from .records import FunctionCall
 from .rotation import reschedule, run_due
 from .settings import Settings
+
+CALLS_KEPT = 10_000
 
 Verb = Callable[[Json], Any]
 
@@ -30,6 +33,7 @@ class Control:
         self._counting = threading.Lock()
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lambda_calls: Counter[str] = Counter()
+        self._function_calls: deque[FunctionCall] = deque(maxlen=CALLS_KEPT)
         self._verbs: dict[str, Verb] = {
             "health": lambda _: {"status": "ok"},
             "now": lambda _: {"now": self._lab.clock.now().timestamp()},
@@ -37,6 +41,7 @@ class Control:
             "backdate": self._backdate,
             "configure": self._configure,
             "calls": self._counted,
+            "function-calls": lambda _: [asdict(call) for call in list(self._function_calls)],
             "reset-calls": self._reset_calls,
             "set-fault": self._set_fault,
             "clear-faults": self._clear_faults,
@@ -60,6 +65,10 @@ class Control:
         """One more call."""
         with self._counting:
             (self._lambda_calls if by_lambda else self._calls[access_key_id])[action] += 1
+
+    def record(self, call: FunctionCall) -> None:
+        """Keep what a function called."""
+        self._function_calls.append(call)
 
     def _advance(self, params: Json) -> Json:
         now = self._lab.clock.advance(timedelta(seconds=float(params["seconds"])))
@@ -101,6 +110,7 @@ class Control:
         with self._counting:
             self._calls.clear()
             self._lambda_calls.clear()
+            self._function_calls.clear()
         return {}
 
     def _set_fault(self, params: Json) -> Json:

@@ -9,12 +9,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .faults import Fault, Faults
+from .records import Invocation
 from .seams import Function, Session, assume_role, find_function
 from .store import Secret
 from .workers import Pool, runtime_directory
@@ -26,27 +26,6 @@ CANNOT_INVOKE = (
 )
 LOG_LENGTH = 2_000
 AWS_HOST = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """One call of a function, as the log keeps it. The event is not kept, only its step."""
-
-    function: str
-    request_id: str
-    step: str | None
-    at: datetime
-    seconds: float
-    error_type: str | None
-    error: str | None
-    trace: str = field(repr=False)
-    output: str = field(repr=False)
-    payload: str | None = field(repr=False)
-
-    @property
-    def failed(self) -> bool:
-        """The function raised, died or ran out of time."""
-        return self.error_type is not None
 
 
 class Executor:

@@ -21,6 +21,8 @@ from .control import Control
 from .errors import AwsError, not_authorized
 from .executor import Executor, failure_payload
 from .faults import Fault
+from .records import FunctionCall
+from .store import Secret
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,8 @@ class Front:
         function_arn = self._executor.function_of(request.access_key_id)
         self._control.count(request.label, access_key_id=request.access_key_id, by_lambda=function_arn is not None)
         params = secretsmanager.parameters(request.body) if request.service == "secretsmanager" else {}
+        if function_arn is not None:
+            self._control.record(self._function_call(function_arn, request, params))
         self._befall(request, params, by_lambda=function_arn is not None)
         if request.service == "secretsmanager":
             return self._secrets_manager(request, params, function_arn)
@@ -132,10 +136,23 @@ class Front:
         secret_id = params.get("SecretId") or (params.get("Name") if request.action == "CreateSecret" else None)
         if not secret_id:
             return []
+        secret = self._secret(request, str(secret_id))
+        return [secret_id, secret.name, secret.arn] if secret else [secret_id]
+
+    def _secret(self, request: Request, secret_id: str) -> Secret | None:
         account, _ = seams.identity(request.access_key_id, request.region)
         with self._lab.lock:
-            secret = self._lab.store.find(secret_id, account=account, region=request.region)
-        return [secret_id, secret.name, secret.arn] if secret else [secret_id]
+            return self._lab.store.find(secret_id, account=account, region=request.region)
+
+    def _function_call(self, function_arn: str, request: Request, params: Json) -> FunctionCall:
+        secret = self._secret(request, str(params["SecretId"])) if params.get("SecretId") else None
+        return FunctionCall(
+            function=function_arn,
+            action=f"{request.service}:{request.action}",
+            resource=secret.arn if secret else "*",
+            rotation_lambda_arn=secret.rotation.lambda_arn if secret and secret.rotation else None,
+            kms_key_id=secret.kms_key_id if secret else None,
+        )
 
     def _invoke(self, name: str, request: Request, environ: dict[str, Any]) -> Response:
         qualifier = parse_qs(environ.get("QUERY_STRING", "")).get("Qualifier", [None])[0]

@@ -157,3 +157,14 @@ def test_rotations_of_several_secrets_run_side_by_side(aws: Aws, tmp_path: Path,
     for secret, version in versions.items():
         aws.wait_for_rotation(secret, version)
     eventually(lambda: all("LastRotatedDate" in aws.client("secretsmanager").describe_secret(SecretId=secret) for secret in versions))
+
+
+def test_what_a_function_called_is_told_with_the_secret_and_with_who_rotates_it(aws: Aws, rotator: str, name: str) -> None:
+    make(aws, name)
+    rules = {"AutomaticallyAfterDays": 30}
+    version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=rotator, RotationRules=rules)["VersionId"]
+    aws.wait_for_rotation(name, version)
+    arn = aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"]
+    calls = [call for call in aws.function_calls() if call.resource == arn]
+    assert {call.action.removeprefix("secretsmanager:") for call in calls} >= {"DescribeSecret", "GetSecretValue", "PutSecretValue"}
+    assert {(call.function, call.rotation_lambda_arn, call.kms_key_id) for call in calls} == {(rotator, rotator, None)}
