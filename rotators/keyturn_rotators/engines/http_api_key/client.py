@@ -1,0 +1,122 @@
+"""One HTTP request within a time limit: TLS verified, no redirect followed, nothing of what was sent in an error.
+
+Python's own client, so that the zip needs no other. Each request has a connection of its own: a rotation makes a handful.
+"""
+
+import email.utils
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.errors import Kind
+from keyturn_rotators.network import CONNECT_WITHIN, Place
+from keyturn_rotators.tls import client_context
+
+LARGEST_ANSWER = 4 * 1024 * 1024  # bytes
+AGENT = "keyturn-rotator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a provider is."""
+
+    tls: bool
+    host: str
+    port: int
+    base: str = ""  # a path that all others are under
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request as it goes out. Shows nothing of what it carries."""
+
+    method: str
+    target: str = field(repr=False)  # path and query
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: float | None = None  # seconds
+
+    def json(self) -> object:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def send(origin: Origin, call: Call, *, deadline: Deadline, place: Place) -> Answer:
+    """Raises RotationError where there is no answer, whatever the reason; a refusal is an answer."""
+    try:
+        sock = socket.create_connection((origin.host, origin.port), timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+        with closing(sock), _ended_at(deadline, sock), closing(_secured(sock, origin)) as stream:
+            answer, body = _exchange(origin, call, stream)
+    except (OSError, http.client.HTTPException) as error:
+        deadline.remaining()  # what was cut off at the time limit says so, and not how it was cut off
+        raise place.unanswered(error) from None
+    if len(body) > LARGEST_ANSWER:
+        raise place.error(Kind.SERVER, f"the answer is longer than {LARGEST_ANSWER} bytes", "by what the list of keys can be narrowed")
+    return Answer(status=answer.status, body=body, retry_after=_seconds(answer.headers.get("Retry-After")))
+
+
+def _secured(sock: socket.socket, origin: Origin) -> socket.socket:
+    return client_context().wrap_socket(sock, server_hostname=origin.host) if origin.tls else sock
+
+
+def _exchange(origin: Origin, call: Call, stream: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection(origin.host, origin.port)
+    connection.sock = stream
+    try:
+        connection.request(call.method, origin.base + call.target, body=call.body, headers={"User-Agent": AGENT} | dict(call.headers))
+        with connection.getresponse() as answer:
+            return answer, answer.read(LARGEST_ANSWER + 1)
+    except ssl.SSLError:
+        raise ConnectionResetError from None  # TLS was there: the connection broke
+
+
+@contextmanager
+def _ended_at(deadline: Deadline, sock: socket.socket) -> Iterator[None]:
+    """A time-out of the socket counts anew with every byte: a server that trickles would never meet it."""
+    remaining = deadline.remaining()
+    sock.settimeout(remaining)
+    with sock.dup() as same:  # TLS takes the socket over; its duplicate still ends the connection
+
+        def end() -> None:
+            with suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(remaining, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _seconds(value: str | None) -> float | None:
+    """Retry-After, which is seconds or a date."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    with suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    return None

@@ -1,0 +1,163 @@
+"""Texts with placeholders, whose values are encoded for the place where they stand.
+
+A placeholder is `{secret:FIELD}`, `{admin:FIELD}`, `{test:POINTER}`, `{listed:POINTER}` or `{label}`. Nothing else is put into a request,
+and no value can end the place that it stands in: a slash does not make a path longer, a line break no header more.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from keyturn_rotators.engines.http_api_key import pointer
+
+FIELDS = ("secret", "admin")  # sources whose names are fields
+ANSWERS = ("test", "listed")  # sources whose names are JSON pointers
+LABEL = "label"
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]*)(?::([^{}\s]*))?\}")
+_FIELD = re.compile(r"[A-Za-z0-9_.-]+")
+_HEADER = re.compile(r"[\x20-\x7e]*")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+class Unfit(ValueError):
+    """A value cannot stand where it should; the message names the placeholder and not the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """Where a value comes from."""
+
+    source: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{{{self.source}:{self.name}}}" if self.name else f"{{{self.source}}}"
+
+
+Resolve = Callable[[Placeholder], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text, cut at its placeholders."""
+
+    parts: tuple[str | Placeholder, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        """Raises ValueError that says what is wrong."""
+        parts: list[str | Placeholder] = []
+        end = 0
+        for match in _PLACEHOLDER.finditer(text):
+            parts += [text[end : match.start()], _checked(match)]
+            end = match.end()
+        return cls(tuple(part for part in (*parts, text[end:]) if part != ""))
+
+    def placeholders(self) -> Iterator[Placeholder]:
+        return (part for part in self.parts if isinstance(part, Placeholder))
+
+    @property
+    def literal(self) -> str:
+        """The text without its placeholders."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def path(self, resolve: Resolve) -> str:
+        return self._joined(resolve, _segment)
+
+    def header(self, resolve: Resolve) -> str:
+        return self._joined(resolve, _header)
+
+    def host(self, resolve: Resolve) -> str:
+        return self._joined(resolve, _host)
+
+    def text(self, resolve: Resolve) -> str:
+        """For places that are encoded as a whole, such as a query."""
+        return self._joined(resolve, lambda _, text: text)
+
+    def value(self, resolve: Resolve) -> object:
+        """For JSON: a placeholder that stands alone keeps its type."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Placeholder):
+            return resolve(self.parts[0])
+        return self.text(resolve)
+
+    def _joined(self, resolve: Resolve, encode: Callable[[Placeholder, str], str]) -> str:
+        return "".join(part if isinstance(part, str) else encode(part, _plain(part, resolve(part))) for part in self.parts)
+
+
+Json = Template | Mapping[str, "Json"] | tuple["Json", ...] | int | float | bool | None
+
+
+def parse_json(content: object) -> Json:
+    """The templates in a body. Raises ValueError."""
+    match content:
+        case str():
+            return Template.parse(content)
+        case dict():
+            return {str(name): parse_json(value) for name, value in content.items()}
+        case list():
+            return tuple(parse_json(value) for value in content)
+        case bool() | int() | float():
+            return content
+    raise ValueError("is neither text, number, list nor table")
+
+
+def render_json(content: Json, resolve: Resolve) -> object:
+    match content:
+        case Template():
+            return content.value(resolve)
+        case Mapping():
+            return {name: render_json(value, resolve) for name, value in content.items()}
+        case tuple():
+            return [render_json(value, resolve) for value in content]
+    return content
+
+
+def templates_in(content: Json) -> Iterator[Template]:
+    match content:
+        case Template():
+            yield content
+        case Mapping():
+            for value in content.values():
+                yield from templates_in(value)
+        case tuple():
+            for value in content:
+                yield from templates_in(value)
+
+
+def _checked(match: re.Match[str]) -> Placeholder:
+    source, name = match[1], match[2]
+    if source == LABEL and name is None:
+        return Placeholder(LABEL)
+    if source in FIELDS and name and _FIELD.fullmatch(name):
+        return Placeholder(source, name)
+    if source in ANSWERS and name is not None:
+        if wrong := pointer.problem(name):
+            raise ValueError(f"has the placeholder {match[0]}, whose pointer {wrong}")
+        return Placeholder(source, name)
+    known = "{secret:FIELD}, {admin:FIELD}, {test:/POINTER}, {listed:/POINTER} and {label}"
+    raise ValueError(f"has the placeholder {match[0]}; known are {known} (a brace that is meant as such needs a space behind it)")
+
+
+def _plain(placeholder: Placeholder, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Unfit(f"{placeholder} is neither a text nor a whole number")
+    return str(value)
+
+
+def _segment(placeholder: Placeholder, text: str) -> str:
+    if text in ("", ".", ".."):
+        raise Unfit(f"{placeholder} is empty, or dots that would lead to another path")
+    return quote(text, safe="")
+
+
+def _header(placeholder: Placeholder, text: str) -> str:
+    if not _HEADER.fullmatch(text):
+        raise Unfit(f"{placeholder} has a character that a header cannot carry")
+    return text
+
+
+def _host(placeholder: Placeholder, text: str) -> str:
+    if not _HOST.fullmatch(text) or ".." in text:
+        raise Unfit(f"{placeholder} is not a part of a host name")
+    return text
