@@ -1,5 +1,7 @@
 """The value of a secret in AWS's documented JSON, with its unknown fields carried along.
 
+No field is taken for granted: keys of an API have no user, and keys to sign with have no host. Whoever needs a field asks for it by name
+(`text`), and a secret without it is refused by that name.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
 """
 
@@ -25,11 +27,12 @@ class Credential:
     def parse(cls, value: str, *, secret: str) -> "Credential":
         """Read a SecretString. Raises RotationError where it is not a JSON object."""
         try:
-            fields = json.loads(value)
-        except ValueError:
+            fields = json.loads(value, parse_constant=_not_json)
+        except (ValueError, RecursionError):
             fields = None
         if not isinstance(fields, dict):
-            raise RotationError(Kind.POLICY, "the secret's value is not a JSON object", check="the secret's value", secret=secret) from None
+            check = "the secret's value: a JSON object with the fields that the engine's page names"
+            raise RotationError(Kind.POLICY, "the secret's value is not a JSON object", check=check, secret=secret) from None
         return cls(fields, secret=secret)
 
     def __repr__(self) -> str:
@@ -47,33 +50,50 @@ class Credential:
         """A field as it stands; None where it is missing."""
         return self._fields.get(name)
 
+    def text(self, name: str) -> str:
+        """A field that must be there as text. Raises RotationError where it is not."""
+        value = self._fields.get(name)
+        if not isinstance(value, str) or not value:
+            raise self.invalid(name, "is missing" if value in (None, "") else "is not a string")
+        return value
+
     def replaced(self, **fields: object) -> "Credential":
         """The same value with these fields changed, in their old places."""
         return Credential(self._fields | fields, secret=self.secret)
 
+    def without(self, *names: str) -> "Credential":
+        """The same value without these fields."""
+        return Credential({name: value for name, value in self._fields.items() if name not in names}, secret=self.secret)
+
     def to_json(self) -> str:
-        return json.dumps(self._fields)
+        """The SecretString, no longer than it was: letters of other alphabets stay what they are."""
+        value = json.dumps(self._fields, ensure_ascii=False)
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can say and UTF-8 cannot
+            return json.dumps(self._fields)
+        return value
 
     @property
     def username(self) -> str:
-        return self._text("username")
+        return self.text("username")
 
     @property
     def password(self) -> str:
-        return self._text("password")
+        return self.text("password")
 
     @property
     def host(self) -> str:
-        return self._text("host")
+        return self.text("host")
 
     @property
     def engine(self) -> str:
-        return self._text("engine")
+        return self.text("engine")
 
     @property
     def superuser_secret(self) -> str | None:
         """The ARN of the secret of the user who may change this one (`masterarn`)."""
-        return self._text("masterarn") if self._fields.get("masterarn") else None
+        return self.text("masterarn") if self._fields.get("masterarn") else None
 
     def port(self, default: int) -> int:
         """`port` as a number; AWS's consoles write it as either."""
@@ -81,10 +101,10 @@ class Credential:
         try:
             return int(str(value))
         except ValueError:
-            raise self._invalid("port", "is not a number") from None
+            raise self.invalid("port", "is not a number") from None
 
     def database(self, default: str) -> str:
-        return self._text("dbname") if self._fields.get("dbname") else default
+        return self.text("dbname") if self._fields.get("dbname") else default
 
     @property
     def tls(self) -> bool:
@@ -99,13 +119,13 @@ class Credential:
         """The name of the first field of the connection that is not the same, apart from the user."""
         return next((name for name in CONNECTION_FIELDS if self.get(name) != other.get(name)), None)
 
-    def _text(self, name: str) -> str:
-        value = self._fields.get(name)
-        if not isinstance(value, str) or not value:
-            raise self._invalid(name, "is missing" if value in (None, "") else "is not a string")
-        return value
-
-    def _invalid(self, name: str, why: str) -> RotationError:
+    def invalid(self, name: str, why: str) -> RotationError:
+        """That a field cannot be used; `why` completes "the field x ..."."""
         return RotationError(
             Kind.POLICY, f"the field {name} {why}", check="the secret's JSON against AWS's documentation", secret=self.secret
         )
+
+
+def _not_json(constant: str) -> object:
+    """NaN and the infinities are Python's alone: what AWS hands to other programs must be JSON."""
+    raise ValueError(constant)

@@ -26,3 +26,7 @@ class RotationError(Exception):
         places = (("secret", secret), ("host", host), ("user", user))
         where = ", ".join(f"{name} {value}" for name, value in places if value)
         super().__init__(f"{kind}: {what}" + (f" ({where})" if where else "") + f". Check: {check}")
+
+
+class Unsupported(Exception):
+    """The back end has nothing that does this step. Not a failure: the answer says so, and why."""

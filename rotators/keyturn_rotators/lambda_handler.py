@@ -1,7 +1,7 @@
 """The entry of the AWS Lambda function: `keyturn_rotators.lambda_handler.handler`.
 
 Secrets Manager counts a step as failed when the function raises, and ignores what it returns. The answer is for callers of our own, who
-must tell a step that is not known to this version from one that failed.
+must tell a step that this version or this engine cannot do from one that failed.
 """
 
 import logging
@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines import chooser
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import Request, Result, Rotation, Step
 from keyturn_rotators.store import SecretsManager
 
@@ -40,8 +40,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> dict[str, st
     """Do one step of a rotation. Raises RotationError where it fails."""
     step = _text(event, "Step")
     if step not in list(Step):
-        log.info("%s is not known to this version", step)
-        return {"step": step, "result": Result.UNSUPPORTED}
+        return _unsupported(step, "this version of the rotator does not know the step")
     token = event.get("RotationToken")
     request = Request(
         step=Step(step),
@@ -51,9 +50,17 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> dict[str, st
     )
     limit = min(context.get_remaining_time_in_millis() / 1000 - MARGIN, LONGEST_STEP)
     rotation = Rotation(SecretsManager(_client()), chooser(os.environ), deadline=Deadline.after(limit))
-    result = rotation.run(request)
+    try:
+        result = rotation.run(request)
+    except Unsupported as why:
+        return _unsupported(step, str(why))
     log.info("%s of %s for version %s: %s", request.step, request.secret, request.token, result)
     return {"step": step, "result": result}
+
+
+def _unsupported(step: str, why: str) -> dict[str, str]:
+    log.info("%s is not supported: %s", step, why)
+    return {"step": step, "result": Result.UNSUPPORTED, "message": why}
 
 
 @cache

@@ -1,6 +1,7 @@
 """Passwords by policy, from the operating system's randomness.
 
-The environment variables are those of AWS's rotation functions, which hand them to GetRandomPassword; that call is saved.
+The environment variables are those of AWS's rotation functions, which hand them to GetRandomPassword; that call is saved. Each may also be
+written with KEYTURN_ before its name, which goes first.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html
 """
 
@@ -8,18 +9,21 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from keyturn_rotators.errors import Kind, RotationError
 
 TRUE = frozenset({"true", "1", "y", "yes"})  # what AWS's functions take for true, in any case
 LONGEST = 4096  # GetRandomPassword's limit
+DEFAULT_LENGTH = 32
+EXCLUDED = ":/@\"'\\"  # what a URL or a shell would trip over, as AWS's functions for databases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordPolicy:
     """What a password may and must be made of."""
 
-    length: int = 32
+    length: int = DEFAULT_LENGTH
     excluded: str = ""
     lowercase: bool = True
     uppercase: bool = True
@@ -28,19 +32,27 @@ class PasswordPolicy:
     each_class: bool = True
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], *, excluded: str) -> "PasswordPolicy":
-        """`excluded` are the characters that the engine leaves out where EXCLUDE_CHARACTERS is not set."""
+    def from_environment(cls, environ: Mapping[str, str], *, excluded: str, forbidden: str = "", longest: int = LONGEST) -> Self:
+        """`excluded`: what the engine leaves out where EXCLUDE_CHARACTERS is not set. `forbidden`: what its back end cannot take at all.
+
+        `longest`: what its back end takes at most. Raises RotationError where PASSWORD_LENGTH is no such number.
+        """
+
+        def variable(name: str, default: str) -> str:
+            return environ.get(f"KEYTURN_{name}", environ.get(name, default))
 
         def is_true(name: str, default: str) -> bool:
-            return environ.get(name, default).strip().lower() in TRUE
+            return variable(name, default).strip().lower() in TRUE
 
         try:
-            length = int(environ.get("PASSWORD_LENGTH", "32"))
+            length = int(variable("PASSWORD_LENGTH", str(min(DEFAULT_LENGTH, longest))))
         except ValueError:
             raise _refused("PASSWORD_LENGTH is not a number") from None
+        if length > longest:
+            raise _refused(f"the back end takes passwords of at most {longest} characters")
         return cls(
             length=length,
-            excluded=environ.get("EXCLUDE_CHARACTERS", excluded),
+            excluded=variable("EXCLUDE_CHARACTERS", excluded) + forbidden,
             lowercase=not is_true("EXCLUDE_LOWERCASE", "false"),
             uppercase=not is_true("EXCLUDE_UPPERCASE", "false"),
             numbers=not is_true("EXCLUDE_NUMBERS", "false"),

@@ -1,34 +1,40 @@
-"""AWS's four steps and their guards, written once for every engine.
+"""AWS's four steps, two of our own, and their guards, written once for every engine.
 
-Secrets Manager calls the steps in order with one token, and starts again from the first when one fails. So each must be harmless when it is
+Secrets Manager calls its steps in order with one token, and starts again from the first when one fails. So each must be harmless when it is
 repeated, in any order after its first time.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+
+retireSecret and restoreSecret end and reopen the life of an older version: their token is that version. No label is moved by them.
 
 One rotation costs 3 DescribeSecret, 4 GetSecretValue, 1 PutSecretValue and 1 UpdateSecretVersionStage: createSecret does not look whether a
 pending value is there (PutSecretValue never overwrites one), and testSecret reads the labels only where the pending value cannot be read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engine import Context, Engine, in_flight
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.versions import CURRENT, PENDING, Description, VersionExists, VersionMissing, VersionStore
 
-CURRENT = "AWSCURRENT"
-PENDING = "AWSPENDING"
-PREVIOUS = "AWSPREVIOUS"
+LONGEST_VALUE = 65_536  # bytes, of a SecretString
 
 
 class Step(StrEnum):
-    """The steps that AWS knows."""
+    """What can be asked of a rotator. Secrets Manager asks for the first four, in this order."""
 
     CREATE = "createSecret"
     SET = "setSecret"
     TEST = "testSecret"
     FINISH = "finishSecret"
+    RETIRE = "retireSecret"  # make an older version's credential useless
+    RESTORE = "restoreSecret"  # make it valid again, for a rollback
+
+
+ROTATION = (Step.CREATE, Step.SET, Step.TEST, Step.FINISH)  # one whole rotation
 
 
 class Runner(StrEnum):
@@ -44,7 +50,7 @@ class Result(StrEnum):
     DONE = "Done"
     ALREADY_CURRENT = "AlreadyCurrent"
     CURRENT_VERIFIED = "CurrentVerified"  # there is no pending value, as in AWS's test of a new rotation: the current one was tried
-    UNSUPPORTED = "Unsupported"  # not a failure: this version does not know the step
+    UNSUPPORTED = "Unsupported"  # not a failure: this version, or this engine, does not know the step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,98 +59,8 @@ class Request:
 
     step: Step
     secret: str
-    token: str  # the VersionId of the pending version
+    token: str  # the VersionId of the pending version; for retireSecret and restoreSecret, of the older one
     rotation_token: str | None = field(default=None, repr=False)  # proves to AWS that the rotation's own function writes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """What DescribeSecret says about a rotation."""
-
-    rotation_enabled: bool | None  # None: never configured
-    stages: Mapping[str, frozenset[str]]  # VersionId -> its labels, versions without a value included
-
-    def holder(self, label: str) -> str | None:
-        """The version that carries the label."""
-        return next((version for version, labels in self.stages.items() if label in labels), None)
-
-
-class VersionMissing(Exception):
-    """The version is not there, has no value, or does not carry the label."""
-
-
-class VersionExists(Exception):
-    """The version has a value already, and another one."""
-
-
-class VersionStore(Protocol):
-    """The versions of secrets. Every refusal but the two above is a RotationError."""
-
-    def describe(self, secret: str) -> Description: ...
-
-    def read(self, secret: str, *, label: str, version: str | None = None) -> str:
-        """The value with that label, and of that version where one is given. Raises VersionMissing."""
-
-    def put_pending(self, secret: str, *, token: str, value: str, rotation_token: str | None) -> None:
-        """Store the value as the version `token`, labelled AWSPENDING. Raises VersionExists."""
-
-    def promote(self, secret: str, *, token: str, from_version: str) -> None:
-        """Move AWSCURRENT from one version to the other."""
-
-
-class Context:
-    """What an engine may read while it works; each is read at most once."""
-
-    def __init__(self, store: VersionStore, secret: str, deadline: Deadline) -> None:
-        self._store = store
-        self._read: dict[tuple[str, str], Credential] = {}
-        self.secret = secret
-        self.deadline = deadline
-
-    def current(self) -> Credential:
-        """AWSCURRENT's value. Raises RotationError where there is none."""
-        return self._of(self.secret, CURRENT)
-
-    def previous(self) -> Credential | None:
-        """AWSPREVIOUS's value, where there is one."""
-        try:
-            return Credential.parse(self._store.read(self.secret, label=PREVIOUS), secret=self.secret)
-        except VersionMissing:
-            return None
-
-    def superuser(self) -> Credential:
-        """The value of the secret that AWSCURRENT's masterarn names."""
-        name = self.current().superuser_secret
-        if name is None:
-            raise RotationError(Kind.POLICY, "the field masterarn is missing", check="the secret's JSON", secret=self.secret)
-        return self._of(name, CURRENT)
-
-    def _of(self, secret: str, label: str) -> Credential:
-        if (secret, label) not in self._read:
-            try:
-                value = self._store.read(secret, label=label)
-            except VersionMissing:
-                raise RotationError(
-                    Kind.POLICY, f"no version has a value and {label}", check="the secret's versions", secret=secret
-                ) from None
-            self._read[secret, label] = Credential.parse(value, secret=secret)
-        return self._read[secret, label]
-
-
-class Engine(Protocol):
-    """One kind of back end whose credential can be replaced."""
-
-    def propose(self, current: Credential, context: Context) -> Credential:
-        """The next credential, not yet applied."""
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        """The name of a field of `pending` that no proposal from `current` could have, or None."""
-
-    def apply(self, pending: Credential, context: Context) -> None:
-        """Make it valid. Harmless when it is valid already."""
-
-    def verify(self, pending: Credential, context: Context) -> None:
-        """Log in with it, and see that it may do what the app does."""
 
 
 class Rotation:
@@ -159,12 +75,14 @@ class Rotation:
         self._runner = runner
 
     def run(self, request: Request) -> Result:
-        """Do one step. Raises RotationError."""
+        """Do one step. Raises RotationError, or Unsupported where the engine has nothing that does it."""
         self._deadline.remaining()
         context = Context(self._store, request.secret, self._deadline)
         if request.step is Step.TEST:
             return self._test(request, context)
         described = self._store.describe(request.secret)
+        if request.step in (Step.RETIRE, Step.RESTORE):
+            return self._older(request, context, described)
         if CURRENT in described.stages.get(request.token, ()):
             return Result.ALREADY_CURRENT
         self._may_rotate(request, described)
@@ -179,9 +97,11 @@ class Rotation:
 
     def _create(self, request: Request, context: Context) -> None:
         current = context.current()
-        proposed = self._engine_of(current).propose(current, context)
+        value = self._engine_of(current).propose(current, context).to_json()
+        if len(value.encode()) > LONGEST_VALUE:
+            raise _refused(request, f"the new value would be longer than {LONGEST_VALUE} bytes", check="the secret's other fields")
         try:
-            self._store.put_pending(request.secret, token=request.token, value=proposed.to_json(), rotation_token=request.rotation_token)
+            self._store.put_pending(request.secret, token=request.token, value=value, rotation_token=request.rotation_token)
         except VersionExists:
             return  # an earlier attempt has stored its proposal, and may have applied it: that one goes on
 
@@ -217,6 +137,36 @@ class Rotation:
         if current is None:
             raise _refused(request, "no version is current", check="the secret's versions")
         self._store.promote(request.secret, token=request.token, from_version=current)
+
+    def _older(self, request: Request, context: Context, described: Description) -> Result:
+        """Retire or restore. A rotation in flight may use the same login at any moment: nothing is done beside it."""
+        if described.in_flight:
+            raise in_flight(request.secret)
+        if request.step is Step.RETIRE and CURRENT in described.stages.get(request.token, ()):
+            raise _refused(request, "the version is current", check="which version is to be retired")
+        old, current = self._version(request), context.current()
+        engine = self._engine_of(current)
+        if field_name := old.differs_from(current):
+            raise _refused(
+                request,
+                f"the version's {field_name} is not the current version's",
+                check=f"who wrote the version {request.token}, and whether its credential is still to be ended by hand",
+            )
+        if request.step is Step.RESTORE:
+            engine.restore(old, context)
+            return Result.DONE
+        if all(old.get(name) == current.get(name) for name in engine.principal):
+            shared = " and ".join(engine.principal)
+            raise _refused(request, f"its {shared} is the current version's too", check="whether the next rotation replaces it")
+        engine.retire(old, context)
+        return Result.DONE
+
+    def _version(self, request: Request) -> Credential:
+        try:
+            value = self._store.read(request.secret, version=request.token)
+        except VersionMissing:
+            raise _refused(request, "the token is not a version with a value", check="the secret's versions") from None
+        return Credential.parse(value, secret=request.secret)
 
     def _pending(self, request: Request) -> Credential | None:
         try:

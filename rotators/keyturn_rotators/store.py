@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import CURRENT, PENDING, Description, VersionExists, VersionMissing
+from keyturn_rotators.versions import CURRENT, PENDING, Description, VersionExists, VersionMissing
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -38,8 +38,8 @@ class SecretsManager:
             rotation_enabled=answer.get("RotationEnabled"), stages={version: frozenset(labels) for version, labels in stages.items()}
         )
 
-    def read(self, secret: str, *, label: str, version: str | None = None) -> str:
-        for pause in (*READ_AGAIN_AFTER, None) if version else (None,):
+    def read(self, secret: str, *, label: str | None = None, version: str | None = None) -> str:
+        for pause in (*READ_AGAIN_AFTER, None) if version and label else (None,):
             try:
                 return self._read_once(secret, label, version)
             except VersionMissing:
@@ -71,8 +71,10 @@ class SecretsManager:
                 SecretId=secret, VersionStage=CURRENT, MoveToVersionId=token, RemoveFromVersionId=from_version
             )
 
-    def _read_once(self, secret: str, label: str, version: str | None) -> str:
-        request: GetSecretValueRequestTypeDef = {"SecretId": secret, "VersionStage": label}
+    def _read_once(self, secret: str, label: str | None, version: str | None) -> str:
+        request: GetSecretValueRequestTypeDef = {"SecretId": secret}
+        if label:
+            request["VersionStage"] = label
         if version:
             request["VersionId"] = version
         with _explained("GetSecretValue", secret):

@@ -7,7 +7,8 @@ from tests.integration.rotators.worlds import Shop
 from keyturn_lab.backends import Postgres
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import PENDING, Step
+from keyturn_rotators.rotation import ROTATION, Step
+from keyturn_rotators.versions import PENDING
 
 
 def test_six_rotations_change_users_in_turn_and_the_last_credential_works_all_the_time(shop: Shop) -> None:
@@ -302,7 +303,7 @@ def test_a_right_that_the_superuser_may_not_pass_on_fails_the_step_and_the_messa
     statement = f'GRANT SELECT ON TABLE dba.t TO "{shop.app}"'
     assert statement in refused.value.check
     shop.own(statement)
-    for step in Step:
+    for step in ROTATION:
         shop.step(step, token)
     assert shop.use("SELECT a FROM dba.t") == []
 

@@ -11,7 +11,7 @@ from tests.integration.rotators.worlds import PASSWORD, Shop
 
 from keyturn_lab.backends import Postgres
 from keyturn_rotators.credential import Credential
-from keyturn_rotators.engines.postgres.single import EXCLUDED
+from keyturn_rotators.passwords import EXCLUDED
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rotators" / "postgres.md").read_text()
 

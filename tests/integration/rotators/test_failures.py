@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.integration.rotators.proxies import MortalProxy
 from tests.integration.rotators.worlds import PASSWORD, Shop
+from tests.rotators.proxies import MortalProxy
 
 from keyturn_lab.ports import free_port
 from keyturn_rotators.errors import Kind, RotationError

@@ -8,7 +8,8 @@ from tests.integration.rotators.worlds import Shop
 
 from keyturn_lab.backends import Postgres
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import CURRENT, Step
+from keyturn_rotators.rotation import Step
+from keyturn_rotators.versions import CURRENT
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from keyturn_lab.backends import Postgres
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines import chooser
-from keyturn_rotators.rotation import Request, Result, Rotation, Step
+from keyturn_rotators.rotation import ROTATION, Request, Result, Rotation, Step
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
@@ -45,7 +45,7 @@ class Shop:
     def rotate(self) -> Credential:
         """A whole rotation. Returns what is current after it."""
         token = self.store.start("app")
-        for step in Step:
+        for step in ROTATION:
             self.step(step, token)
         return self.current
 

@@ -1,27 +1,17 @@
 """A VersionStore in a dictionary and a back end in another, both of which can die before any request."""
 
 import json
+import threading
 import uuid
 from collections import Counter
 
+from keyturn_rotators.alternation import alternate
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.postgres.alternating import alternate
-from keyturn_rotators.rotation import (
-    CURRENT,
-    PENDING,
-    PREVIOUS,
-    Context,
-    Description,
-    Engine,
-    Request,
-    Result,
-    Rotation,
-    Runner,
-    Step,
-    VersionExists,
-    VersionMissing,
-)
+from keyturn_rotators.engine import Context, Engine
+from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.rotation import ROTATION, Request, Result, Rotation, Runner, Step
+from keyturn_rotators.versions import CURRENT, PENDING, PREVIOUS, Description, VersionExists, VersionMissing
 
 
 class Killed(BaseException):
@@ -29,16 +19,32 @@ class Killed(BaseException):
 
 
 class Life:
-    """Ends before the request of that number; None: never."""
+    """Of the process that rotates: it ends before the request of that number, to AWS or to the back end; None: never.
+
+    A request made in the process itself asks `request`, a proxy between it and the back end `is_over`.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
         self.ends_before: int | None = None
+        self.over = False
+        self._lock = threading.Lock()
 
     def request(self) -> None:
-        if self.requests == self.ends_before:
+        if self.is_over():
             raise Killed
-        self.requests += 1
+
+    def is_over(self) -> bool:
+        """Count one more request; True where it is not made any more, nor any after it."""
+        with self._lock:
+            self.over = self.over or self.requests == self.ends_before
+            self.requests += not self.over
+            return self.over
+
+    def begin(self, *, ends_before: int | None = None) -> None:
+        """Another process: it counts from zero."""
+        with self._lock:
+            self.requests, self.ends_before, self.over = 0, ends_before, False
 
 
 class DictionaryStore:
@@ -82,9 +88,9 @@ class DictionaryStore:
         stages = {version: frozenset(labels) for version, labels in self.labels[secret].items() if labels}
         return Description(rotation_enabled=self.enabled, stages=stages)
 
-    def read(self, secret: str, *, label: str, version: str | None = None) -> str:
+    def read(self, secret: str, *, label: str | None = None, version: str | None = None) -> str:
         self._called("GetSecretValue", secret)
-        holder = self.holder(secret, label)
+        holder = self.holder(secret, label) if label else version
         if holder is None or version not in (None, holder) or holder not in self.values[secret]:
             raise VersionMissing
         return self.values[secret][holder]
@@ -128,6 +134,11 @@ class Server:
         self.changes += 1
         self.passwords[credential.username] = credential.password
 
+    def lock(self, user: str) -> None:
+        self.life.request()
+        self.changes += 1
+        self.passwords.pop(user, None)
+
 
 class ServerEngine:
     """The least engine: one user whose password changes, or two in turn."""
@@ -135,6 +146,7 @@ class ServerEngine:
     def __init__(self, server: Server, *, alternating: bool) -> None:
         self._server = server
         self._alternating = alternating
+        self.principal = ("username",) if alternating else ("username", "password")
 
     def propose(self, current: Credential, context: Context) -> Credential:
         return current.replaced(username=self._next(current), password=uuid.uuid4().hex)
@@ -148,6 +160,17 @@ class ServerEngine:
 
     def verify(self, pending: Credential, context: Context) -> None:
         assert self._server.logs_in(pending)
+
+    def retire(self, old: Credential, context: Context) -> None:
+        context.confirm_idle()
+        if self._alternating:
+            self._server.lock(old.username)
+        if self._server.logs_in(old):
+            raise RotationError(Kind.SERVER, "still taken", check="the engine")
+
+    def restore(self, old: Credential, context: Context) -> None:
+        context.confirm_idle()
+        self.apply(old, context)
 
     def _next(self, current: Credential) -> str:
         return alternate(current.username) if self._alternating else current.username
@@ -168,7 +191,7 @@ class World:
         return rotation.run(Request(step=step, secret="app", token=token, rotation_token=rotation_token))
 
     def rotate(self, token: str) -> None:
-        for step in Step:
+        for step in ROTATION:
             self.step(step, token)
 
     @property

@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.rotators.stores import Killed, World
 
-from keyturn_rotators.rotation import CURRENT, PENDING
+from keyturn_rotators.versions import CURRENT, PENDING
 
 
 def requests_of_one_rotation(*, alternating: bool) -> int:
@@ -15,10 +15,10 @@ def requests_of_one_rotation(*, alternating: bool) -> int:
 def killed_before(request: int, *, alternating: bool) -> tuple[World, str]:
     world = World(alternating=alternating)
     token = world.store.start("app")
-    world.life.ends_before = request
+    world.life.begin(ends_before=request)
     with pytest.raises(Killed):
         world.rotate(token)
-    world.life.ends_before = None
+    world.life.begin()
     return world, token
 
 
@@ -44,12 +44,12 @@ def test_with_one_user_the_current_or_the_pending_credential_logs_in_wherever_th
 @pytest.mark.parametrize("first", range(requests_of_one_rotation(alternating=True)))
 def test_a_rotation_that_dies_twice_is_finished_by_the_third_attempt(first: int, second: int) -> None:
     world, token = killed_before(first, alternating=True)
-    world.life.ends_before = world.life.requests + second
+    world.life.begin(ends_before=second)
     try:
         world.rotate(token)
     except Killed:
         assert world.current_logs_in
-    world.life.ends_before = None
+    world.life.begin()
     world.rotate(token)
     assert world.current_logs_in
     assert world.store.holder("app", CURRENT) == token

@@ -4,9 +4,8 @@ import string
 
 import pytest
 
-from keyturn_rotators.engines.postgres.single import EXCLUDED
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.passwords import PasswordPolicy
+from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 
 
 def policy(**environ: str) -> PasswordPolicy:

@@ -8,13 +8,14 @@ from tests.unit.rotators.stores import World
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import CURRENT, PENDING, PREVIOUS, Request, Result, Rotation, Runner, Step
+from keyturn_rotators.rotation import ROTATION, Request, Result, Rotation, Runner, Step
+from keyturn_rotators.versions import CURRENT, PENDING, PREVIOUS
 
 
 def test_four_steps_make_the_proposed_credential_current_and_valid() -> None:
     world = World()
     token = world.store.start("app")
-    assert [world.step(step, token) for step in Step] == [Result.DONE] * 4
+    assert [world.step(step, token) for step in ROTATION] == [Result.DONE] * 4
     assert world.store.holder("app", CURRENT) == token
     assert world.store.holder("app", PREVIOUS) == "v1"
     assert world.store.credential("app").username == "app_clone"
@@ -58,13 +59,13 @@ def test_as_a_lambda_a_secret_whose_rotation_was_never_described_as_on_or_off_is
     assert world.current_logs_in
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", ROTATION)
 def test_a_token_that_is_no_version_is_refused(step: Step) -> None:
     with pytest.raises(RotationError, match="not a version"):
         World().step(step, "nobody")
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", ROTATION)
 def test_a_version_that_is_not_pending_is_refused(step: Step) -> None:
     world = World()
     token = world.store.start("app")
@@ -74,7 +75,7 @@ def test_a_version_that_is_not_pending_is_refused(step: Step) -> None:
         world.step(step, token)
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", ROTATION)
 def test_a_version_that_is_current_already_is_done_and_nothing_is_changed(step: Step) -> None:
     world = World()
     token = world.store.start("app")
@@ -156,7 +157,7 @@ def test_finish_takes_the_label_from_the_version_that_holds_it_now() -> None:
     assert world.store.holder("app", PREVIOUS) == "v2"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(Step)))
+@pytest.mark.parametrize("order", list(itertools.permutations(ROTATION)))
 def test_steps_may_be_repeated_in_any_order_after_their_first_time(order: tuple[Step, ...]) -> None:
     world = World()
     token = world.store.start("app")
@@ -187,7 +188,7 @@ def test_a_secret_that_is_not_a_json_object_is_refused_without_a_word_of_it(valu
 def test_as_a_job_create_makes_the_pending_version() -> None:
     world = World()
     world.store.enabled = None
-    for step in Step:
+    for step in ROTATION:
         world.step(step, "a-token-of-ours", runner=Runner.JOB)
     assert world.store.holder("app", CURRENT) == "a-token-of-ours"
     assert world.current_logs_in

@@ -11,8 +11,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import CURRENT, PENDING, PREVIOUS, VersionExists, VersionMissing
 from keyturn_rotators.store import READ_AGAIN_AFTER, SecretsManager
+from keyturn_rotators.versions import CURRENT, PENDING, PREVIOUS, VersionExists, VersionMissing
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

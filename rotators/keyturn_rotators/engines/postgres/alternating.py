@@ -6,67 +6,70 @@ follower acts as the holder (`roles`), so its credential works until the next ro
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Self
 
+from keyturn_rotators.alternation import alternate, base, next_user
 from keyturn_rotators.credential import Credential
+from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.postgres.comparison import differences, role_differences
 from keyturn_rotators.engines.postgres.connection import PORT, Session, identifier, literal, logs_in, verifier
 from keyturn_rotators.engines.postgres.equalise import Logins, equalise, equalise_database
+from keyturn_rotators.engines.postgres.retirement import shut_out
 from keyturn_rotators.engines.postgres.rights import changes, databases
 from keyturn_rotators.engines.postgres.roles import Pair, attribute_changes, find_pair, membership
-from keyturn_rotators.engines.postgres.single import EXCLUDED
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.passwords import PasswordPolicy
-from keyturn_rotators.rotation import Context
+from keyturn_rotators.network import Place
+from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
+from keyturn_rotators.proof import prove_refused
+from keyturn_rotators.superuser import Superuser
 
-SUFFIX = "_clone"
 LONGEST_NAME = 63  # bytes, NAMEDATALEN - 1
 SHOWN = 5  # differences and statements in a message
-SUPERUSER_HOST = "KEYTURN_SUPERUSER_HOST"
 
 
 class AlternatingUsers:
     """The user and its clone, changed by the user of the secret that masterarn names."""
 
-    def __init__(self, policy: PasswordPolicy, *, superuser_host: str | None = None) -> None:
-        """`superuser_host`: of superuser secrets that name none, as RDS makes them."""
+    principal = ("username",)
+
+    def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
         self._policy = policy
-        self._superuser_host = superuser_host
+        self._superuser = superuser
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        policy = PasswordPolicy.from_environment(environ, excluded=EXCLUDED)
-        return cls(policy, superuser_host=environ.get(SUPERUSER_HOST))
+        return cls(PasswordPolicy.from_environment(environ, excluded=EXCLUDED), Superuser.from_environment(environ))
 
     def propose(self, current: Credential, context: Context) -> Credential:
-        user = alternate(current.username)
-        if len(user.encode()) > LONGEST_NAME:
-            raise RotationError(
-                Kind.POLICY,
-                f"the second user's name would be longer than PostgreSQL's {LONGEST_NAME} bytes",
-                check="the user's name, or rotate it as SingleUser",
-                secret=context.secret,
-                user=user,
-            )
-        return current.replaced(username=user, password=self._policy.generate())
+        return current.replaced(username=next_user(current, longest=LONGEST_NAME), password=self._policy.generate())
 
     def is_successor(self, pending: Credential, current: Credential) -> str | None:
         return None if pending.username == alternate(current.username) else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
-        current, superuser = context.current(), self._superuser(pending, context)
         with ExitStack() as sessions:
-            # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
-            in_use = sessions.enter_context(Session(current, deadline=context.deadline)).as_itself()
-            admin = sessions.enter_context(Session(superuser, deadline=context.deadline, database=in_use.database))
-            admin.run("SELECT pg_advisory_lock(hashtextextended(:name, 0))", name=f"keyturn/{base(current.username)}")
-            pair = _let_in(admin, pending, context)
-            # Among others the right to connect to the database, which the idle user's own login needs.
-            equalise_database(Logins(pair=pair, admin=admin, in_use=in_use, idle=None))
-            idle = sessions.enter_context(Session(pending, deadline=context.deadline)).as_itself()
-            left = equalise(Logins(pair=pair, admin=admin, in_use=in_use, idle=idle))
-            if left:
-                raise _unequal(pair, left, changes(admin, pair), pending)
+            self._let_in(self._locked(pending, context, sessions), pending, context, sessions)
+
+    def retire(self, old: Credential, context: Context) -> None:
+        """The idle user may not log in any more, and its sessions are ended, until `apply` or `restore` lets it in again."""
+        with ExitStack() as sessions:
+            locked = self._locked(old, context, sessions)
+            context.confirm_idle()
+            pair = find_pair(locked.admin, current=context.current().username, pending=old.username, base=base(old.username))
+            if pair is not None:
+                shut_out(locked.admin, old, deadline=context.deadline, others=[locked.in_use])
+            prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
+
+    def restore(self, old: Credential, context: Context) -> None:
+        """The old user gets its old password and may log in; its rights are made equal to the current one's, as by `apply`."""
+        if old.username == context.current().username:
+            self.verify(old, context)  # promoted already; a password that somebody changed by hand is changed back by hand
+            return
+        with ExitStack() as sessions:
+            locked = self._locked(old, context, sessions)
+            context.confirm_idle()
+            self._let_in(locked, old, context, sessions)
 
     def verify(self, pending: Credential, context: Context) -> None:
         with Session(pending, deadline=context.deadline) as session:
@@ -84,37 +87,42 @@ class AlternatingUsers:
             if left:
                 raise _unequal(pair, left, changes(session, pair), pending)
 
-    def _superuser(self, pending: Credential, context: Context) -> Credential:
-        superuser = context.superuser()
-        if not superuser.get("host"):
-            if not self._superuser_host:
-                check = f"the host in the superuser's secret; where RDS manages that secret, the variable {SUPERUSER_HOST}"
-                raise RotationError(Kind.POLICY, "the superuser's secret names no host", check=check, secret=superuser.secret)
-            superuser = superuser.replaced(host=self._superuser_host)
-        if not superuser.get("port"):
-            superuser = superuser.replaced(port=pending.port(PORT))
-        if superuser.host != pending.host:
-            check = "that masterarn names the superuser of this secret's server, and that both secrets spell its host alike"
+    def _locked(self, idle: Credential, context: Context, sessions: ExitStack) -> "_Locked":
+        """The logins of one step, with the lock that keeps the steps of one pair apart. `idle` is the user that is not current."""
+        current = context.current()
+        if idle.username != alternate(current.username):
+            check = "which version was meant; a user that is neither of the two is ended by hand"
             raise RotationError(
-                Kind.POLICY, "the superuser's secret is for another host", check=check, secret=context.secret, host=pending.host
+                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
             )
-        if superuser.username in (pending.username, alternate(pending.username)):
-            raise RotationError(
-                Kind.POLICY, "the superuser cannot rotate itself", check="masterarn", secret=context.secret, user=superuser.username
-            )
-        return superuser
+        superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
+        # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
+        in_use = sessions.enter_context(Session(current, deadline=context.deadline)).as_itself()
+        admin = sessions.enter_context(Session(superuser, deadline=context.deadline, database=in_use.database))
+        admin.run("SELECT pg_advisory_lock(hashtextextended(:name, 0))", name=f"keyturn/{base(current.username)}")
+        return _Locked(admin=admin, in_use=in_use)
+
+    def _let_in(self, locked: "_Locked", pending: Credential, context: Context, sessions: ExitStack) -> None:
+        """Make a user's login valid, and its rights those of the current user."""
+        admin, in_use = locked.admin, locked.in_use
+        pair = _open(admin, pending, context)
+        # Among others the right to connect to the database, which the idle user's own login needs.
+        equalise_database(Logins(pair=pair, admin=admin, in_use=in_use, idle=None))
+        idle = sessions.enter_context(Session(pending, deadline=context.deadline)).as_itself()
+        left = equalise(Logins(pair=pair, admin=admin, in_use=in_use, idle=idle))
+        if left:
+            raise _unequal(pair, left, changes(admin, pair), pending)
 
 
-def alternate(user: str) -> str:
-    """The other of the two names, by AWS's rule."""
-    return user.removesuffix(SUFFIX) if user.endswith(SUFFIX) else user + SUFFIX
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Locked:
+    """The sessions of a step that holds the lock."""
+
+    admin: Session
+    in_use: Session
 
 
-def base(user: str) -> str:
-    return user.removesuffix(SUFFIX)
-
-
-def _let_in(admin: Session, pending: Credential, context: Context) -> Pair:
+def _open(admin: Session, pending: Credential, context: Context) -> Pair:
     """Make the pending login valid, as a partner of the current one."""
     user = identifier(pending.username)
     current = context.current().username

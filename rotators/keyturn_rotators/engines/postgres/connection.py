@@ -1,12 +1,9 @@
 """Logins to PostgreSQL that are verified, bounded in time, closed, and whose failures say what to check."""
 
 import base64
-import os
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,14 +12,15 @@ from pg8000.converters import identifier, literal
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-import keyturn_rotators
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.network import Place, connect
+from keyturn_rotators.proof import is_taken
+from keyturn_rotators.tls import client_context
 
 PORT = 5432
 DATABASE = "postgres"
-CONNECT_WITHIN = 5.0  # seconds, as AWS's functions
 LOCK_WITHIN = 3  # seconds; a lock that we wait for holds up the app's own statements behind us
 # Whoever owns the database can set defaults for our session: names are looked up nowhere but where the server's own things are.
 PREPARE = f"""
@@ -31,7 +29,6 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.set_config('
 """
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword of the frontend/backend protocol
 REFUSED_CHANGES = frozenset({"42501", "0LP01", "2BP01"})  # insufficient privilege, invalid grant, dependent objects
-CA_BUNDLE = "KEYTURN_CA_BUNDLE"
 
 __all__ = ["Session", "identifier", "literal", "logs_in", "verifier"]
 
@@ -62,6 +59,7 @@ class Session:
         self.database = database or credential.database(DATABASE)
         self._credential = credential
         self._deadline = deadline
+        self.place = Place.of(credential, port=PORT, user=self.user, suffix=f"/{self.database}")
         with self._explained():
             self._connection = self._connect()
         try:
@@ -113,17 +111,15 @@ class Session:
 
     def _connect(self) -> _Connection:
         credential = self._credential
-        address = (credential.host, credential.port(PORT))
-        sock = socket.create_connection(address, timeout=self._deadline.remaining(at_most=CONNECT_WITHIN))
+        sock = connect(credential, port=PORT, deadline=self._deadline)
         try:
-            sock.settimeout(self._deadline.remaining())
             return _Connection(
                 credential.username,
                 password=credential.password,
                 host=credential.host,
                 database=self.database,
                 sock=sock,
-                ssl_context=_tls_context() if credential.tls else False,
+                ssl_context=client_context(rds=True) if credential.tls else False,
                 application_name="keyturn",
             )
         except BaseException:
@@ -143,41 +139,23 @@ class Session:
         state = _sqlstate(error)
         said = _words(error, hidden=self._credential.password)
         kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "the server's log")
-        return self._error(kind, f"the server answered: {said} (SQLSTATE {state})", check)
+        return self.place.error(kind, f"the server answered: {said} (SQLSTATE {state})", check)
 
     def _unanswered(self, error: Exception) -> RotationError:
-        cause = error.__cause__ or error
-        if isinstance(error, ssl.SSLCertVerificationError):
-            check = f"the host name in the secret, and that the server's authority is known: the system's, or the file of {CA_BUNDLE}"
-            return self._error(Kind.TLS, f"the server's certificate is not trusted: {error.verify_message}", check)
-        if isinstance(error, ssl.SSLError):
-            return self._error(Kind.TLS, f"no TLS connection came about ({error.reason})", "the server's TLS versions and certificate")
         if "refuses SSL" in str(error):
-            return self._error(Kind.TLS, "the server offers no TLS", 'the server; where it shall have none, "ssl": false in the secret')
+            return self.place.without_tls()
         if "cleartext" in str(error):
             check = "the server's pg_hba.conf: it should ask for scram-sha-256"
-            return self._error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check)
+            return self.place.error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check)
         if isinstance(error, scramp.ScramException):
-            return self._error(Kind.AUTHENTICATION, "the server does not know the password's verifier", "that the host is the right server")
-        check = "host and port, the security groups of function and server, routes, and that the server is up"
-        return self._error(Kind.NETWORK, f"no answer from the server ({type(cause).__name__})", check)
-
-    def _error(self, kind: Kind, what: str, check: str) -> RotationError:
-        host = f"{self._credential.host}:{self._credential.port(PORT)}/{self.database}"
-        return RotationError(kind, what, check=check, secret=self._credential.secret, host=host, user=self.user)
+            what = "the server does not know the password's verifier"
+            return self.place.error(Kind.AUTHENTICATION, what, "that the host is the right server")
+        return self.place.unanswered(error)
 
 
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     """Whether the server takes the credential. Raises RotationError where it cannot say."""
-    try:
-        with Session(credential, deadline=deadline):
-            return True
-    except RotationError as error:
-        if error.kind is Kind.PERMISSION:
-            return True  # the password was taken; a right is missing, which is another matter
-        if error.kind is Kind.AUTHENTICATION:
-            return False
-        raise
+    return is_taken(lambda: Session(credential, deadline=deadline))
 
 
 def verifier(password: str) -> str:
@@ -188,15 +166,6 @@ def verifier(password: str) -> str:
     salt, stored_key, server_key, iterations = scramp.ScramMechanism().make_auth_info(password)
     encoded = [_base64(value) for value in (salt, stored_key, server_key)]
     return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
-
-
-def _tls_context() -> ssl.SSLContext:
-    """Verified, against the file of KEYTURN_CA_BUNDLE, the one that the zip was packaged with, or the system's authorities."""
-    named = os.environ.get(CA_BUNDLE)
-    if named and not Path(named).is_file():
-        raise RotationError(Kind.TLS, f"the file of {CA_BUNDLE} is not there", check=f"the variable {CA_BUNDLE} of the function")
-    packaged = Path(keyturn_rotators.__file__).parents[1] / "ca-bundle.pem"
-    return ssl.create_default_context(cafile=named or (packaged if packaged.is_file() else None))
 
 
 def _sqlstate(error: DatabaseError) -> str:

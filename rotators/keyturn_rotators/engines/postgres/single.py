@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Self
 
 from keyturn_rotators.credential import Credential
-from keyturn_rotators.engines.postgres.connection import Session, identifier, literal, logs_in, verifier
+from keyturn_rotators.engine import Context
+from keyturn_rotators.engines.postgres.connection import PORT, Session, identifier, literal, logs_in, verifier
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.passwords import PasswordPolicy
-from keyturn_rotators.rotation import Context
-
-EXCLUDED = ":/@\"'\\"  # what a URL or a shell would trip over, as AWS's function for PostgreSQL
+from keyturn_rotators.network import Place
+from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
+from keyturn_rotators.proof import prove_refused
 
 
 class SingleUser:
     """One user, one password."""
+
+    principal = ("username", "password")  # the user goes on; only a password that nobody uses any more is retired
 
     def __init__(self, policy: PasswordPolicy) -> None:
         self._policy = policy
@@ -41,6 +43,19 @@ class SingleUser:
     def verify(self, pending: Credential, context: Context) -> None:
         with Session(pending, deadline=context.deadline) as session:
             session.run("SELECT pg_catalog.now()")
+
+    def retire(self, old: Credential, context: Context) -> None:
+        """The password died when it was changed: that is proved, and nothing more can be done.
+
+        The server does not know with which password a session of the user was opened, so none is ended.
+        """
+        with Session(context.current(), deadline=context.deadline):
+            pass  # whoever cannot log in with what is current cannot tell a refusal of the old from another
+        prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
+
+    def restore(self, old: Credential, context: Context) -> None:
+        """The password is changed back, and the current one is dead: the version must be promoted next."""
+        self.apply(old, context)
 
     def _login_before(self, pending: Credential, context: Context) -> Session:
         """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""

@@ -1,4 +1,4 @@
-"""A TCP proxy that dies: it forwards so many requests of its clients, and then cuts every connection."""
+"""A TCP proxy between a rotator and its back end: every request goes through it, and none any more once the rotator's life is over."""
 
 import socket
 import threading
@@ -7,20 +7,21 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.unit.rotators.stores import Life
+
 
 class MortalProxy:
     """`with MortalProxy(host, port) as proxy`; what a client sends at once counts as one request."""
 
-    def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
+    def __init__(self, host: str, port: int, *, life: Life | None = None, delay: float = 0.0) -> None:
         """`delay` holds up each request so many seconds."""
         self._target = (host, port)
+        self._life = life or Life()
         self._delay = delay
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.requests = 0
-        self.dies_before: int | None = None  # the number of the request; None: never
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -32,18 +33,17 @@ class MortalProxy:
         self._listener.close()
         self._cut()
 
-    def revive(self, *, dies_before: int | None = None) -> None:
-        """Count from zero again."""
-        with self._lock:
-            self.requests, self.dies_before = 0, dies_before
-
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
             with self._lock:
                 self._open |= {client, server}
             threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
@@ -52,20 +52,13 @@ class MortalProxy:
     def _forward(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if counted and self._is_dead():
+                if counted and self._life.is_over():
                     break
                 if counted and self._delay:
                     time.sleep(self._delay)
                 target.sendall(data)
         for end in (source, target):
             self._close(end)
-
-    def _is_dead(self) -> bool:
-        with self._lock:
-            if self.requests == self.dies_before:
-                return True
-            self.requests += 1
-            return False
 
     def _cut(self) -> None:
         for end in list(self._open):

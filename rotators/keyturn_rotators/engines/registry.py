@@ -1,0 +1,32 @@
+"""Which module rotates what: one line for each, so that an engine is added by adding its module and its line.
+
+The names are what AWS's documentation gives for the field `engine`, and where it has none, what KEYTURN_ENGINE of the function says.
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+"""
+
+from dataclasses import dataclass
+
+SINGLE_USER, ALTERNATING_USERS, OVERLAP = "SingleUser", "AlternatingUsers", "Overlap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One engine. Its module has a class for each strategy, by the strategy's name."""
+
+    module: str  # in this package; also the name of the zip
+    names: tuple[str, ...]
+    strategies: tuple[str, ...]  # the first is the default, but for secrets with a superuser where there is AlternatingUsers
+    drivers: tuple[str, ...]  # distributions; what they need themselves comes along
+    rds: bool  # whether RDS has it: its certificate authorities come along
+
+
+def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: bool = False) -> Entry:
+    return Entry(module=module, names=tuple(names.split()), strategies=tuple(strategies.split()), drivers=tuple(drivers.split()), rds=rds)
+
+
+ENTRIES = (
+    _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
+)  # fmt: skip  # a line each, so that two that are added do not meet
+
+BY_MODULE = {entry.module: entry for entry in ENTRIES}
+BY_NAME = {name: entry for entry in ENTRIES for name in entry.names}

@@ -1,0 +1,102 @@
+"""PostgreSQL through the common suite, with an admin who is no superuser: the one of docs/rotators/postgres.md."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection
+from tests.rotators.bench import SUPERUSER, Bench, Capability, Held
+from tests.rotators.proxies import MortalProxy
+from tests.rotators.suite import EngineSuite
+from tests.unit.rotators.stores import Life
+
+from keyturn_lab.backends import Postgres
+from keyturn_rotators.credential import Credential
+
+PASSWORD = "first-password-of-the-app"
+ADMIN_PASSWORD = "password-of-the-admin"
+REFUSED = ("28P01", "28000")  # SQLSTATE: wrong password, may not log in
+
+
+class Session(Held):
+    """A connection of the application, not by way of the proxy."""
+
+    def __init__(self, pg: Postgres, credential: Credential) -> None:
+        self._connection = Connection(
+            credential.username,
+            password=credential.password,
+            host=pg.host,
+            port=pg.port,
+            database=credential.database("?"),
+            ssl_context=False,
+        )
+
+    def is_alive(self) -> bool:
+        try:
+            self._connection.run("SELECT 1")
+        except (DatabaseError, InterfaceError):
+            return False
+        return True
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        except InterfaceError:
+            return  # it was ended
+
+
+class PostgresBench(Bench):
+    """A database, its user and an admin of the least rights; names are unique, so that all tests share one server."""
+
+    def __init__(self, pg: Postgres, life: Life, proxy: MortalProxy, *, strategy: str) -> None:
+        mark = uuid.uuid4().hex[:8]
+        self._pg, database, app, admin = pg, f"bench_{mark}", f"app_{mark}", f"admin_{mark}"
+        pg.create_app_user(app, PASSWORD, database=database)
+        pg.create_admin(admin, ADMIN_PASSWORD, rotates=(app,))
+        place: dict[str, object] = {"port": proxy.port}
+        value = pg.secret(app, PASSWORD, dbname=database, masterarn=SUPERUSER) | place
+        super().__init__(life, value, superuser=pg.secret(admin, ADMIN_PASSWORD) | place)
+        self.environ = {"KEYTURN_STRATEGY": strategy}
+
+    def can_login(self, credential: Credential) -> bool:
+        try:
+            self._pg.execute("SELECT 1", user=credential.username, password=credential.password, database=credential.database("?"))
+        except DatabaseError as refused:
+            if refused.args[0]["C"] not in REFUSED:
+                raise
+            return False
+        return True
+
+    def hold(self, credential: Credential) -> Held:
+        return Session(self._pg, credential)
+
+
+def made(pg: Postgres, strategy: str) -> Iterator[Bench]:
+    life = Life()
+    with MortalProxy(pg.host, pg.port, life=life) as proxy:
+        yield PostgresBench(pg, life, proxy, strategy=strategy)
+
+
+COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
+
+
+class TestSingleUser(EngineSuite):
+    capabilities = COMMON
+
+    @pytest.fixture
+    def bench(self, pg: Postgres) -> Iterator[Bench]:
+        yield from made(pg, "SingleUser")
+
+
+class TestAlternatingUsers(EngineSuite):
+    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+
+    @pytest.fixture
+    def bench(self, pg: Postgres) -> Iterator[Bench]:
+        for bench in made(pg, "AlternatingUsers"):
+            bench.strides = (
+                7,
+                5,
+            )  # one statement is two or three packets; users change places between the deaths, so both directions are met
+            yield bench
