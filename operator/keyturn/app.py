@@ -64,6 +64,7 @@ class Leader:
         self._poll_result = "OK"
         self.world = World()
         queue = Queue(time.monotonic)
+        metrics.queue_depth(lambda: len(queue.backlog))
         objects, secrets, workloads = KubeObjects(client), KubeSecrets(client), KubeWorkloads(client)
         now = client.clock.now
         self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, on_poll=self._polled, threads=settings.aws_threads)
@@ -222,7 +223,7 @@ async def run(settings: Settings) -> int:
     limits = ClientLimits(connections=settings.connections)
     async with (
         KubeClient(access, limits=limits, on_request=metrics.kube_request) as client,
-        KubeClient(access, limits=limits) as for_kopf,
+        KubeClient(access, limits=limits, on_request=metrics.kube_request, lent=True) as for_kopf,
     ):
         seconds = settings.lease_seconds
         elector = Elector(
@@ -238,7 +239,7 @@ async def run(settings: Settings) -> int:
         async with HealthServer(
             host=settings.host,
             port=settings.port,
-            alive={"watch of Secrets": _while(lambda: leader.filled, heard)},
+            alive={"watch of Secrets": _while(lambda: leader.filled, heard), "workers": leader.engine.stuck},
             ready={
                 "leadership": leader_or_standby(
                     leading=lambda: elector.leading,

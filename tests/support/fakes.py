@@ -537,7 +537,7 @@ class FakeRecorder:
 class SilentObserver:
     """The port Observer, for tests that are not about figures."""
 
-    def passed(self, key: Key, result: str, seconds: float, waited: float, queued: int) -> None:
+    def passed(self, key: Key, result: str, seconds: float, waited: float) -> None:
         """Nothing."""
 
     def secret(self, key: Key, status: RotatingSecretStatus) -> None:

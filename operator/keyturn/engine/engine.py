@@ -22,6 +22,8 @@ from keyturn.engine.world import World, key_of, version_of
 
 DEBOUNCE = 1.0  # seconds in which changes of one consumer are counted together
 FIRST_RETRY, LAST_RETRY = 1.0, 300.0
+SILENCE = 300.0  # seconds in which some pass must end while objects are due: many times what a request may take with all its repeats
+LONGEST_PASS = 1800.0  # seconds: the longest that is honest lists the pods of a thousand workloads from a server that is hardly there
 
 _log = logging.getLogger(__name__)
 
@@ -37,24 +39,42 @@ class Engine:
     clock: Callable[[], datetime]
     workers: int = 48
     _failures: dict[Key, int] = field(default_factory=dict)
-    beat: float = field(default_factory=time.monotonic)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _begun: dict[Key, float] = field(default_factory=dict)  # passes that are under way, since when
+    _beat: float = field(default_factory=time.monotonic)  # when a pass last ended
 
     async def run(self) -> None:
         """Work for ever; returns only by cancellation."""
+        self._beat = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(self.workers):
-                tasks.create_task(self._work())
+            self._tasks = [tasks.create_task(self._work()) for _ in range(self.workers)]
+
+    def stuck(self, *, silence: float = SILENCE, longest: float = LONGEST_PASS) -> str | None:
+        """Why the workers do not get on, where a restart can mend it; None: they do, or have nothing to do, or have not begun.
+
+        An outage is no such reason: every request has a limit of time, so passes end then, too.
+        """
+        if ended := sum(task.done() for task in self._tasks):
+            return f"{ended} of {len(self._tasks)} have ended"
+        now, due = time.monotonic(), self.queue.backlog
+        if self._tasks and due and (silent := now - max(min(due), self._beat)) > silence:
+            return f"{len(due)} objects are due, and no pass has ended for {silent:.0f} s"
+        key = min(self._begun, key=self._begun.__getitem__, default=None)
+        if key is not None and (lasts := now - self._begun[key]) > longest:
+            return f"a pass over {key} has not ended for {lasts:.0f} s"
+        return None
 
     async def _work(self) -> None:
         while True:
             key, waited = await self.queue.get()
-            started = time.monotonic()
+            started = self._begun[key] = time.monotonic()
             try:
                 result = await self._pass(key)
             finally:
                 self.queue.done(key)
-                self.beat = time.monotonic()
-            self.observer.passed(key, result, time.monotonic() - started, waited, len(self.queue))
+                del self._begun[key]
+                self._beat = time.monotonic()
+            self.observer.passed(key, result, self._beat - started, waited)
 
     async def _pass(self, key: Key) -> str:
         """One pass; whatever happens in it concerns this object alone."""

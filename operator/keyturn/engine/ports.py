@@ -185,8 +185,8 @@ class Recorder(Protocol):
 class Observer(Protocol):
     """Where the engine's figures go."""
 
-    def passed(self, key: Key, result: str, seconds: float, waited: float, queued: int) -> None:
-        """One pass over an object."""
+    def passed(self, key: Key, result: str, seconds: float, waited: float) -> None:
+        """One pass over an object, and the seconds for which it had been due."""
 
     def secret(self, key: Key, status: RotatingSecretStatus) -> None:
         """A RotatingSecret's status after a pass."""

@@ -30,10 +30,10 @@ class Queue:
         return len(self._due)
 
     @property
-    def backlog(self) -> int:
-        """Keys that are due and that no worker has yet."""
+    def backlog(self) -> list[float]:
+        """Since when each key has been due that no worker has yet."""
         now = self._clock()
-        return sum(due <= now for key, due in self._due.items() if key not in self._active)
+        return [due for key, due in self._due.items() if due <= now and key not in self._active]
 
     def put(self, key: Key, *, due: float | None = None, new: bool = False) -> None:
         """Queue a key for now, or for a time; a time that is later than a known one changes nothing."""

@@ -23,6 +23,14 @@ _PROPAGATION_SECONDS = (5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200
 
 _without_created = cast("Callable[[], None]", disable_created_metrics)  # the library leaves it untyped
 
+OTHER = "Other"
+ROTATION_RESULTS = (
+    *("Succeeded", "RotationFailed", "RotationStuck", "Superseded"),
+    *("RotationNotConfigured", "NotAllowed", "SourceAccessDenied", "SourceDeleted", "SecretDeleted"),
+)
+ROLLOUT_RESULTS = ("Succeeded", "Held", "Superseded", "SecretDeleted")
+"""Succeeded, or the reason why the run is over; every other reason is OTHER, so that the series stay few."""
+
 ResourceCounts = Iterable[tuple[str, str, str, int]]
 """(kind, condition, status, how many objects)"""
 
@@ -75,6 +83,9 @@ class Metrics:
         self._leader = Gauge("keyturn_leader", "1 on the process that holds the lease.", registry=registry)
         self._rotations = Counter("keyturn_rotations_total", "Rotations that are over, by result.", ["result"], registry=registry)
         self._rollouts = Counter("keyturn_rollouts_total", "Rollouts that are over, by result.", ["result"], registry=registry)
+        for counter, results in ((self._rotations, ROTATION_RESULTS), (self._rollouts, ROLLOUT_RESULTS)):
+            for result in (*results, OTHER):
+                counter.labels(result)  # from 0 on: a rate over a series that begins with 1 misses that one
         self._propagation = Histogram(
             "keyturn_propagation_seconds",
             "From the promotion of a version to the moment when every pod runs on it.",
@@ -92,9 +103,9 @@ class Metrics:
         self._reconciles.labels(kind, result).inc()
         self._reconcile_seconds.labels(kind).observe(seconds)
 
-    def queue_depth(self, keys: int) -> None:
-        """How many keys wait."""
-        self._depth.set(keys)
+    def queue_depth(self, keys: Callable[[], int]) -> None:
+        """How many keys wait: asked at each scrape."""
+        self._depth.set_function(keys)
 
     def queue_latency(self, seconds: float) -> None:
         """How long a key has waited."""
@@ -118,12 +129,12 @@ class Metrics:
         self._leader.set(int(leading))
 
     def rotation_over(self, result: str) -> None:
-        """Succeeded, Failed, Stuck, Superseded."""
-        self._rotations.labels(result).inc()
+        """Succeeded, or the reason of the run's end."""
+        self._rotations.labels(result if result in ROTATION_RESULTS else OTHER).inc()
 
     def rollout_over(self, result: str) -> None:
-        """Complete, Held, Superseded."""
-        self._rollouts.labels(result).inc()
+        """Succeeded, or the reason of the run's end."""
+        self._rollouts.labels(result if result in ROLLOUT_RESULTS else OTHER).inc()
 
     def propagated(self, seconds: float) -> None:
         """All pods have adopted a version, so long after its promotion."""

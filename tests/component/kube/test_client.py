@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tests.component.kube.fake_api import FakeApi, answer, hang_up, silence, text
 
@@ -91,3 +92,16 @@ async def test_every_request_is_observed_with_its_code(api: FakeApi, tmp_path: P
         await get(client)
         await refused(client, "POST", {})
     assert seen == [("GET", 200), ("POST", 0)]
+
+
+async def test_a_session_that_is_lent_tells_of_the_requests_of_whoever_has_it(api: FakeApi, tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+    access = await load_access(api.kubeconfig(tmp_path / "config", {}))
+    async with KubeClient(access, on_request=lambda verb, code, _: seen.append((verb, code)), lent=True) as client:
+        api.then(answer({}), answer({}, 404), answer({}), hang_up)
+        for path in ("/api/v1/things", "/api/v1/things/a", "/api/v1/things?watch=true"):
+            async with client.session.get(client.url + path):
+                pass
+        with pytest.raises(aiohttp.ClientError):
+            await client.session.get(client.url)
+    assert seen == [("GET", 200), ("GET", 404), ("WATCH", 200), ("GET", 0)]

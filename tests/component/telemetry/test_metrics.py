@@ -48,7 +48,7 @@ def test_a_scrape_parses_and_has_exactly_our_names(metrics: Metrics) -> None:
 
 def test_each_method_moves_its_own_series(metrics: Metrics) -> None:
     metrics.reconciled("RotatingSecret", "ok", 0.02)
-    metrics.queue_depth(3)
+    metrics.queue_depth(lambda: 3)
     metrics.queue_latency(0.3)
     metrics.aws_request("GetSecretValue", "OK", 0.1)
     metrics.kube_request("PATCH", 409, 0.1)

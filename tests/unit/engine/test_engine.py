@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from tests.support.eventually import eventually
 from tests.support.fakes import Outside, SilentObserver
 from tests.support.observed import NAMESPACE, mirror, rotating_secret, target, workload
 from tests.support.process import Cosmos, DueTimes, Process
@@ -16,6 +22,8 @@ from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import WorkloadKind
 from keyturn.engine.engine import FIRST_RETRY, LAST_RETRY, Engine
 from keyturn.engine.keys import Key, Kind
+from keyturn.engine.queue import Queue
+from keyturn.engine.world import World
 
 NAME = "orders-db"
 SECRET, RUN, OVER = Key(Kind.SECRET, NAMESPACE, NAME), Key(Kind.RUN, NAMESPACE, "open"), Key(Kind.RUN, NAMESPACE, "over")
@@ -215,3 +223,120 @@ async def test_a_defect_in_one_pass_is_logged_without_its_variables_and_stops_no
     (pause,) = await waits(engine, queue, 1)
     assert pause >= 7
     assert "the pass failed" in caplog.text
+
+
+# --- workers that do not get on ---------------------------------------------------------------------------------------
+
+
+class Hanging:
+    """Stands in for the reconciler: a pass ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def reconcile(self, key: Key) -> None:
+        """Wait."""
+        await self.go.wait()
+
+
+class Floor:
+    """An engine at work, with the real queue."""
+
+    def __init__(self, *, workers: int) -> None:
+        self.hanging, self.queue = Hanging(), Queue(time.monotonic)
+        self.engine = Engine(
+            world=World(),
+            queue=self.queue,
+            reconciler=self.hanging,  # type: ignore[arg-type]  # one method of it is all that a pass calls
+            observer=SilentObserver(),
+            clock=Outside().clock,
+            workers=workers,
+        )
+        self.work = asyncio.create_task(self.engine.run())
+
+    async def taken(self, count: int) -> None:
+        """Until so many keys are being worked on."""
+        await eventually(lambda: len(self.engine._begun) == count, what="the passes to begin")
+
+
+@pytest_asyncio.fixture
+async def floor() -> AsyncIterator[Floor]:
+    floor = Floor(workers=2)
+    yield floor
+    floor.work.cancel()
+    with suppress(asyncio.CancelledError):
+        await floor.work
+
+
+async def test_workers_that_have_nothing_to_do_are_well_however_long_it_lasts(floor: Floor) -> None:
+    floor.queue.put(SECRET, due=time.monotonic() + 1000)
+    await eventually(lambda: floor.engine._tasks, what="the workers")
+    assert floor.engine.stuck(silence=-1, longest=-1) is None
+
+
+async def test_an_engine_that_has_not_begun_is_well() -> None:
+    hall = Hall(runs=False)
+    engine = Engine(
+        world=hall.process.world,
+        queue=Queue(time.monotonic),
+        reconciler=hall.process.reconciler,
+        observer=SilentObserver(),
+        clock=hall.cosmos.outside.clock,
+    )
+    engine.queue.put(SECRET, due=time.monotonic() - 1000)
+    assert engine.stuck(silence=1) is None
+
+
+async def test_objects_that_wait_while_no_pass_ends_are_told_after_a_while(floor: Floor) -> None:
+    for name in ("one", "two", "three"):
+        floor.queue.put(Key(Kind.SECRET, NAMESPACE, name))
+    await floor.taken(2)
+    assert floor.engine.stuck() is None
+    await eventually(lambda: floor.engine.stuck(silence=0.01), what="the silence")
+    assert "1 objects are due, and no pass has ended for" in (floor.engine.stuck(silence=0.01) or "")
+    floor.hanging.go.set()
+    await floor.taken(0)
+    await eventually(lambda: not floor.queue.backlog, what="the last pass")
+    assert floor.engine.stuck(silence=0.0) is None
+
+
+async def test_an_object_that_has_just_become_due_is_no_silence_after_a_quiet_hour(floor: Floor) -> None:
+    await eventually(lambda: floor.engine._tasks, what="the workers")
+    for name in ("one", "two"):
+        floor.queue.put(Key(Kind.SECRET, NAMESPACE, name))
+    await floor.taken(2)
+    floor.engine._beat -= 3600
+    floor.queue.put(SECRET)
+    assert floor.queue.backlog
+    assert floor.engine.stuck(silence=60) is None
+
+
+async def test_one_pass_that_never_ends_is_told_though_nobody_else_waits(floor: Floor) -> None:
+    floor.queue.put(SECRET)
+    await floor.taken(1)
+    assert floor.engine.stuck(silence=0) is None
+    await eventually(lambda: floor.engine.stuck(longest=0.01), what="the time to pass")
+    assert f"a pass over {SECRET} has not ended" in (floor.engine.stuck(longest=0.01) or "")
+
+
+async def test_a_worker_that_has_ended_is_told(floor: Floor) -> None:
+    await eventually(lambda: floor.engine._tasks, what="the workers")
+    floor.engine._tasks[0].cancel()
+    await eventually(floor.engine.stuck, what="the end of a worker")
+    assert floor.engine.stuck() == "1 of 2 have ended"
+
+
+async def test_a_worker_that_breaks_ends_them_all() -> None:
+    class Breaking(SilentObserver):
+        """Fails where no pass catches it."""
+
+        def passed(self, key: Key, result: str, seconds: float, waited: float) -> None:
+            """Fail."""
+            raise LookupError
+
+    floor = Floor(workers=2)
+    floor.engine.observer = Breaking()
+    floor.hanging.go.set()
+    floor.queue.put(SECRET)
+    with pytest.raises(ExceptionGroup):
+        await floor.work

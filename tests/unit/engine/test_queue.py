@@ -74,10 +74,20 @@ async def test_keys_come_in_the_order_of_their_due_times(queue: Queue, clock: Cl
 async def test_a_key_does_not_come_before_it_is_due(queue: Queue, clock: Clock) -> None:
     queue.put(A, due=101)
     assert await nothing(queue)
-    assert queue.backlog == 0
-    clock.now = 101
-    assert queue.backlog == 1
+    assert queue.backlog == []
+    clock.now = 103
+    assert queue.backlog == [101]
     assert await take(queue, 1) == [A]
+
+
+async def test_a_key_that_a_worker_has_is_no_backlog_though_it_is_due_again(queue: Queue, clock: Clock) -> None:
+    queue.put(A, due=100)
+    key, _ = await queue.get()
+    queue.put(A, due=101)
+    clock.now = 102
+    assert queue.backlog == []
+    queue.done(key)
+    assert queue.backlog == [101]
 
 
 @pytest.mark.parametrize("times", [(101, 105), (105, 101)])

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Self
 
 import aiohttp
@@ -74,9 +75,10 @@ class KubeClient:
     Use as an async context manager. kopf can share `session`: `kopf.AiohttpSession(server=client.url, aiohttp_session=client.session)`.
     """
 
-    def __init__(self, access: Access, *, limits: Limits | None = None, on_request: OnRequest | None = None) -> None:
+    def __init__(self, access: Access, *, limits: Limits | None = None, on_request: OnRequest | None = None, lent: bool = False) -> None:
+        """With `lent`, whoever has the session sends its own requests through it, and those are what `on_request` is told of."""
         limits = limits or Limits()
-        self._access, self._on_request = access, on_request
+        self._access, self._on_request = access, None if lent else on_request
         self._timeout = aiohttp.ClientTimeout(total=limits.request, connect=limits.connect)
         self.url = access.url
         self.clock = ServerClock()
@@ -87,6 +89,7 @@ class KubeClient:
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
+            trace_configs=[_traced(on_request)] if lent and on_request else [],
         )
 
     async def __aenter__(self) -> Self:
@@ -205,6 +208,32 @@ class KubeClient:
         _log.debug("%s answered %s in %.3f s", method, code, seconds)
         if self._on_request:
             self._on_request(method, code, seconds)
+
+
+_Ended = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
+
+
+def _traced(on_request: OnRequest) -> aiohttp.TraceConfig:
+    """Tells of every request of a session, when its answer begins."""
+
+    async def started(_: object, context: SimpleNamespace, __: object) -> None:
+        context.started = time.monotonic()
+
+    def tell(context: SimpleNamespace, params: _Ended, code: int) -> None:
+        watches = params.url.query.get("watch") == "true"
+        on_request("WATCH" if watches else params.method, code, time.monotonic() - context.started)
+
+    async def ended(_: object, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        tell(context, params, params.response.status)
+
+    async def failed(_: object, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
+        tell(context, params, 0)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(started)
+    trace.on_request_end.append(ended)
+    trace.on_request_exception.append(failed)
+    return trace
 
 
 def _parsed(body: bytes) -> Json | None:
