@@ -16,7 +16,7 @@ from typing import Any
 from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus, rfc3339
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure, PodView, SourceView, TargetView, WorkloadKind, WorkloadView
-from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.run_seen import ObservedRun
 from keyturn.domain.targets import ADOPT_BY, EPOCH, VERSION
 from keyturn.domain.values import SecretValue
 from keyturn.domain.versions import Labels, VersionId

@@ -13,10 +13,12 @@ from typing import Any
 from keyturn.api import Action as RunAction
 from keyturn.api import (
     MirrorStatus,
+    RejectedVersion,
     RotatingSecret,
     RotatingSecretStatus,
     RotationRun,
     RotationRunStatus,
+    RunAdoption,
     Settled,
     SourceStatus,
     Trigger,
@@ -29,7 +31,7 @@ from keyturn.domain.consumers import Consumer, Content, Treatment
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SecretUse, SourceView, TargetView, WorkloadKind, WorkloadView
 from keyturn.domain.permission import Decision
-from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.run_seen import ObservedRun
 from keyturn.domain.secret_plan import ObservedSecret
 from keyturn.domain.versions import Labels, VersionId
 
@@ -87,6 +89,12 @@ def mirror(
         time=time,
         shape=shaped if shaped is not None else shape(rotating_secret().spec.target),
     )
+
+
+def rejected(version: str = "v2", *, shaped: str | None = None, time: datetime = NOON) -> RejectedVersion:
+    """A version that cannot become the content of an empty spec.target."""
+    known = shaped if shaped is not None else shape(rotating_secret().spec.target)
+    return RejectedVersion(version_id=version, shape=known, time=time, message='Secret "orders-db" lacks "password".')
 
 
 def source(current: str = "v1", *, pending: str | None = None, previous: str | None = None, **told: Any) -> SourceView:
@@ -158,7 +166,7 @@ def observed_secret(
 
 
 def run_view(name: str = "run", **told: Any) -> RunView:
-    """A run as the others see it: an open Observed one, an hour old."""
+    """A run as the others see it: an open Observed one, an hour old; it counts the workloads that it lists."""
     known: dict[str, Any] = {
         "uid": f"uid-of-{name}",
         "created": NOON - HOUR,
@@ -167,6 +175,14 @@ def run_view(name: str = "run", **told: Any) -> RunView:
     }
     if told.get("over") and "completed" not in told:
         known |= {"completed": NOON - HOUR / 2, "result": "Adopted"}
+    if "workloads" in told:
+        rows = told["workloads"]
+        known["adoption"] = RunAdoption(
+            pods=sum(row.pods for row in rows),
+            pods_on_version=sum(row.pods_on_version for row in rows),
+            workloads=len(rows),
+            restarting=sum(row.state is WorkloadState.RESTARTING for row in rows),
+        )
     return RunView(name=name, **(known | told))
 
 

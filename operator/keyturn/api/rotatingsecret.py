@@ -19,6 +19,7 @@ from .meta import (
     Generation,
     Immutable,
     Kind,
+    Message,
     Model,
     ObjectName,
     PrinterColumn,
@@ -164,6 +165,22 @@ class Settled(Model):
     """The Secret's epoch."""
 
 
+class RejectedVersion(Model):
+    """A version that cannot become the Secret's content."""
+
+    version_id: VersionId
+    """The version of the AWS secret."""
+
+    shape: Annotated[str, Field(max_length=64)]
+    """A digest of the parts of the spec (keys, template, require, type) with which it was tried: an edit of them is tried anew."""
+
+    time: Time
+    """When it was found out."""
+
+    message: Message
+    """Why, naming fields and never a value."""
+
+
 class RotationTimes(Model):
     """When rotations were, and will be."""
 
@@ -232,6 +249,9 @@ class RotatingSecretStatus(Model):
 
     settled: Settled | None = None
     """The last change of content whose run is over."""
+
+    rejected: RejectedVersion | None = None
+    """The version that is current in AWS, if it cannot become the Secret's content: the Secret keeps the one before."""
 
     rotation: RotationTimes | None = None
     """When rotations were, and will be."""

@@ -30,7 +30,7 @@ from .meta import (
     condition_column,
 )
 from .rollout import WorkloadKind
-from .rotatingsecret import MirrorStatus
+from .rotatingsecret import MirrorStatus, RejectedVersion
 
 MAX_WORKLOADS = 100
 
@@ -150,6 +150,32 @@ class RunVersions(Model):
     """The version that the run brings to the workloads."""
 
 
+class ForeignRotation(Model):
+    """A rotation that somebody else started."""
+
+    version_id: VersionId
+    """The version that it leads to."""
+
+    since: Time
+    """When the run first saw it; if it makes no progress for long after that, it counts as stuck."""
+
+
+class RunAdoption(Model):
+    """Which pods run on the version that the run brings: of all workloads, those that are not in the list included."""
+
+    pods: Count = 0
+    """Pods that use the Secret."""
+
+    pods_on_version: Count = 0
+    """Those of them that run on the new version."""
+
+    workloads: Count = 0
+    """Workloads that use the Secret."""
+
+    restarting: Count = 0
+    """Workloads whose restart is under way."""
+
+
 class Step(Model):
     """One step of the run."""
 
@@ -229,8 +255,15 @@ class RotationRunStatus(Model):
     versions: RunVersions | None = None
     """From which version of the AWS secret to which."""
 
+    foreign_rotation: ForeignRotation | None = None
+    """What somebody else started and this run waits for."""
+
     mirror: MirrorStatus | None = None
     """The Secret as this run wrote or found it."""
+
+    rejected: RejectedVersion | None = None
+    """Why the version cannot become the Secret's content. The run fails when spec.rollout.timeout is over, or at once if another
+    run waits; until then an edit of spec.target or a newer version mends it."""
 
     start_time: Time | None = None
     """When the run began to act."""
@@ -241,17 +274,20 @@ class RotationRunStatus(Model):
     steps: Annotated[list[Step], Field(max_length=len(StepName)), ListMap("name")] = Field(default_factory=list)
     """The record, step by step."""
 
+    adoption: RunAdoption | None = None
+    """Which pods run on the new version, counted over all workloads."""
+
     workloads: Annotated[list[WorkloadStatus], Field(max_length=MAX_WORKLOADS), ListMap("kind", "name")] = Field(default_factory=list)
-    """The workloads, at most 100 of them."""
+    """The workloads, at most 100 of them: of more, those that are not on the new version yet come first."""
 
     more_workloads: Count | None = None
-    """How many workloads are not in the list."""
+    """How many workloads are not in the list. They are restarted and counted like the others."""
 
     wave: Count | None = None
     """The wave that is being brought to the new version."""
 
     wave_start_time: Time | None = None
-    """When that wave started; its timeout counts from here."""
+    """When that wave started; its timeout counts from here. Moved on by the time that the wave was ready and did not stay so."""
 
     wave_ready_time: Time | None = None
     """When that wave was seen ready; the next one starts after the soak if it still is."""

@@ -31,9 +31,10 @@ class StartRotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovePending:
-    """Take AWSPENDING off a version that never got a value."""
+    """Take AWSPENDING off a version that never got a value. `foreign`: somebody else's rotation left it there."""
 
     version: str
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ class Content:
 
     @property
     def mark(self) -> str:
-        """The value of the restart annotation."""
+        """The value of the restart annotation; after a further restart for the same content, with its number: see `next_mark`."""
         return f"{self.version}.{self.epoch}"
 
 
@@ -173,4 +173,13 @@ def annotation_of(rotating_secret: str) -> str:
 
 def annotated(workload: WorkloadView, annotation: str, content: Content) -> bool:
     """Whether the pod template carries the mark of this content."""
-    return workload.template_annotations.get(annotation) == content.mark
+    value = workload.template_annotations.get(annotation, "")
+    return value == content.mark or value.startswith(f"{content.mark}.")
+
+
+def next_mark(workload: WorkloadView, annotation: str, content: Content) -> str:
+    """The value that makes the controller replace the pods: another one than is there."""
+    if not annotated(workload, annotation, content):
+        return content.mark
+    number = workload.template_annotations[annotation].removeprefix(content.mark).removeprefix(".")
+    return f"{content.mark}.{int(number) + 1 if number.isdecimal() else 1}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from keyturn.api import Action as RunAction
-from keyturn.api import MirrorStatus, Trigger, WorkloadStatus
+from keyturn.api import MirrorStatus, RejectedVersion, RunAdoption, Trigger, WorkloadStatus
 from keyturn.api import WorkloadKind as WorkloadKind
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.versions import Labels
@@ -157,6 +157,8 @@ class RunView:
     slot: datetime | None = None
     to: str | None = None
     mirror: MirrorStatus | None = None
+    rejected: RejectedVersion | None = None
+    adoption: RunAdoption | None = None
     workloads: tuple[WorkloadStatus, ...] = ()
     owned: bool = True
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from keyturn.api import (
     MAX_WORKLOADS,
+    ForeignRotation,
     MirrorStatus,
+    RejectedVersion,
     RotationRun,
     RotationRunStatus,
+    RunAdoption,
     RunSummary,
     RunVersions,
     Step,
@@ -19,6 +22,7 @@ from keyturn.api import (
     StepState,
     Strategy,
     WorkloadState,
+    WorkloadStatus,
 )
 from keyturn.domain import conditions as cond
 from keyturn.domain.failures import FailureKind
@@ -28,6 +32,7 @@ from keyturn.domain.waves import Rollout as RolloutLook
 
 FINAL = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 ENDED = FINAL | {StepState.FAILED, StepState.UNSUPPORTED}
+LAST_LISTED = (WorkloadState.WAITING, WorkloadState.RELOADING, WorkloadState.PENDING, WorkloadState.ADOPTED)
 MESSAGE = 1024  # characters of a workload's message
 SHORT = 8  # characters of a VersionId that are enough for eyes
 
@@ -54,6 +59,21 @@ def lasted(span: timedelta) -> str:
     seconds = max(int(span.total_seconds()), 0)
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds % 60}s"
+
+
+def listed(statuses: Sequence[WorkloadStatus], *, due: Collection[tuple[str, str]] = ()) -> list[WorkloadStatus]:
+    """The rows of the record, at most 100: of more, those of which something must be remembered, then those that are not on the content.
+
+    What is known of the others can be read off them: their template carries the mark, and their pods are new, or it does not.
+    """
+
+    def place(status: WorkloadStatus) -> tuple[bool, bool, int, int, int, str, str]:
+        ref = (status.kind.value, status.name)
+        rank = LAST_LISTED.index(status.state) if status.state in LAST_LISTED else -1
+        return status.state is WorkloadState.ADOPTED, ref not in due, -status.restarts, rank, status.wave, *ref
+
+    kept = sorted(statuses, key=place)[:MAX_WORKLOADS]
+    return sorted(kept, key=lambda status: (status.wave, status.kind.value, status.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +160,27 @@ class Record:
         step = Step(name=name, state=state, start_time=before.start_time if before else None, message=message)
         return replace(self, steps={**self.steps, name: step}, verdict=cond.reconciling(reason, message))
 
+    def behind(self, version: str | None) -> Record:
+        """Somebody else's rotation to this version is in flight; how long that one has been is kept."""
+        known = self.base.foreign_rotation
+        if version is None:
+            return self._with(foreign_rotation=None)
+        same = known is not None and known.version_id == version
+        return self if same else self._with(foreign_rotation=ForeignRotation(version_id=version, since=self.now))
+
+    def not_begun(self, reason: str, message: str) -> Record:
+        """The rotation is to begin as if it had never been begun: what the run had joined has come to nothing."""
+        step = Step(name=StepName.ROTATE, state=StepState.WAITING, message=message)
+        record = replace(self, steps={**self.steps, StepName.ROTATE: step}, verdict=cond.reconciling(reason, message))
+        return record._with(versions=None, foreign_rotation=None)
+
+    def rejects(self, version: str, shape: str, why: str) -> Record:
+        """The version cannot become the Secret's content, as the spec is now; since when is kept."""
+        known = self.base.rejected
+        if known is not None and (known.version_id, known.shape) == (version, shape):
+            return self
+        return self._with(rejected=RejectedVersion(version_id=version, shape=shape, time=self.now, message=why))
+
     def blocked(self, name: StepName, failure: Failure) -> Record:
         """The step cannot go on: for a while, or until somebody mends something."""
         before = self.steps.get(name)
@@ -153,14 +194,21 @@ class Record:
         before = self.base.mirror
         if before is None or before.epoch == mirror.epoch:
             return self._with(mirror=mirror)
-        return self._with(mirror=mirror, workloads=[], more_workloads=None, wave=None, wave_start_time=None, wave_ready_time=None)
+        cleared = dict.fromkeys(("adoption", "more_workloads", "wave", "wave_start_time", "wave_ready_time"))
+        return self._with(mirror=mirror, workloads=[], **cleared)
 
     def rolled(self, look: RolloutLook) -> Record:
-        """How far the rollout is."""
-        shown = sorted(look.statuses, key=lambda status: (status.state is WorkloadState.ADOPTED, status.wave, status.kind, status.name))
+        """How far the rollout is, of all workloads; those that are listed are the run's memory of them."""
+        restarting = sum(status.state is WorkloadState.RESTARTING for status in look.statuses)
         return self._with(
-            workloads=sorted(shown[:MAX_WORKLOADS], key=lambda status: (status.wave, status.kind, status.name)),
-            more_workloads=max(len(shown) - MAX_WORKLOADS, 0) or None,
+            adoption=RunAdoption(
+                pods=sum(status.pods for status in look.statuses),
+                pods_on_version=sum(status.pods_on_version for status in look.statuses),
+                workloads=len(look.statuses),
+                restarting=restarting,
+            ),
+            workloads=listed(look.statuses, due=frozenset(consumer.ref for consumer in look.restart)),
+            more_workloads=max(len(look.statuses) - MAX_WORKLOADS, 0) or None,
             wave=look.progress.wave,
             wave_start_time=look.progress.wave_start,
             wave_ready_time=look.progress.wave_ready,
@@ -169,7 +217,9 @@ class Record:
     def restarted(self, ref: tuple[str, str]) -> Record:
         """The annotation of a workload was set."""
         times = next((workload.restarts for workload in self.base.workloads if (workload.kind.value, workload.name) == ref), 0)
-        return self._workload(ref, restarts=times + 1, state=WorkloadState.RESTARTING, message="its template was marked")
+        record = self._workload(ref, restarts=times + 1, state=WorkloadState.RESTARTING, message="its template was marked")
+        counted = self.base.adoption or RunAdoption()
+        return record._with(adoption=counted.model_copy(update={"restarting": counted.restarting + 1}))
 
     def refused(self, ref: tuple[str, str], message: str) -> Record:
         """The annotation of a workload could not be set."""
@@ -220,14 +270,13 @@ class Record:
         )
 
     def _summary(self, steps: list[Step]) -> RunSummary:
-        pods = sum(workload.pods for workload in self.base.workloads)
-        on = sum(workload.pods_on_version for workload in self.base.workloads)
+        counted = self.base.adoption
         current = next((step for step in steps if step.state not in ENDED), None)
         end = self.end or (self.base.summary.step if self.base.summary and self.base.completion_time else None)
         took = self.base.completion_time - self.base.start_time if self.base.completion_time and self.base.start_time else None
         return RunSummary(
             step=end or (f"{current.name.value}{'' if current.state is StepState.RUNNING else current.state.value}" if current else None),
-            adopted=f"{on}/{pods}" if self.base.workloads else None,
+            adopted=f"{counted.pods_on_version}/{counted.pods}" if counted is not None and counted.workloads else None,
             from_=short(self.version_from),
             to=short(self.version_to),
             duration=lasted(took) if took is not None else None,

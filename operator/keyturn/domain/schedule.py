@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from keyturn.api import Schedule, duration
+from keyturn.api import RotatingSecret, Schedule, duration
 from keyturn.domain import cron
 
 LEAST_DISTANCE: Final = timedelta(hours=4)  # AWS's own limit between two rotations by schedule
@@ -166,3 +166,19 @@ def _rotated_in_slot(history: History, shift: timedelta) -> datetime:
     if slot is not None and slot + shift - _CLOCK_SKEW <= rotated < slot + shift + _LONGEST_ROTATION:
         return slot
     return rotated
+
+
+def schedule_text(secret: RotatingSecret) -> str | None:
+    """The schedule as one line, by which an edit of it is noticed."""
+    schedule = secret.spec.rotation.schedule if secret.spec.rotation else None
+    if schedule is None:
+        return None
+    return f"every {schedule.every}" if schedule.every else f"cron {schedule.cron} {schedule.time_zone or 'Etc/UTC'}"
+
+
+def schedule_since(secret: RotatingSecret, now: datetime) -> datetime | None:
+    """Since when the schedule is in force: an edit counts from now."""
+    times, text = secret.status.rotation, schedule_text(secret)
+    if times is None or times.schedule is None:
+        return None if times is None else now
+    return times.schedule_since if times.schedule == text else now

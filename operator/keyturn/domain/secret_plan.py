@@ -17,7 +17,8 @@ from keyturn.domain.failures import FailureKind
 from keyturn.domain.names import change_run, scheduled_run
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, TargetView, active_run
 from keyturn.domain.permission import Decision
-from keyturn.domain.schedule import Due, History, next_rotation, validate_schedule
+from keyturn.domain.rejection import REASON, known_rejection, ways_out
+from keyturn.domain.schedule import Due, History, next_rotation, schedule_since, validate_schedule
 from keyturn.domain.targets import is_touched, target_name
 
 SOON = timedelta(seconds=2)
@@ -227,6 +228,19 @@ def change_has_a_run(seen: Seen, now: datetime) -> Finding | None:
     return None
 
 
+def content_can_be_used(seen: Seen, now: datetime) -> Finding | None:
+    """The current version was not found to be no content for the Secret. Only time goes on meanwhile: the run of a slot says the same."""
+    source = seen.observed.source
+    if not isinstance(source, SourceView):
+        return None
+    rejected = known_rejection(seen.secret, seen.observed.runs, current=source.labels.current, mirror=seen.mirror)
+    if rejected is None:
+        return None
+    due = schedule_is_met(seen, now)
+    message = ways_out(rejected, seen.secret)
+    return Finding(reason=REASON, message=message, failure=FailureKind.INVALID, actions=due.actions if due else ())
+
+
 def secret_is_untouched(seen: Seen, now: datetime) -> Finding | None:
     """The Secret is there, as it was last written, with the metadata that the spec wants."""
     mirror = seen.mirror
@@ -263,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     nothing_is_suspended,
     is_mirrored,
     no_run_is_active,
+    content_can_be_used,
     change_has_a_run,
     secret_is_untouched,
     schedule_is_met,
@@ -359,22 +374,6 @@ def last_attempt(observed: ObservedSecret) -> datetime | None:
     """When a rotation of ours last began."""
     times = observed.secret.status.rotation
     return max(filter(None, [times.last_attempt_time if times else None, *(run.attempt for run in observed.runs)]), default=None)
-
-
-def schedule_text(secret: RotatingSecret) -> str | None:
-    """The schedule as one line, by which an edit of it is noticed."""
-    schedule = secret.spec.rotation.schedule if secret.spec.rotation else None
-    if schedule is None:
-        return None
-    return f"every {schedule.every}" if schedule.every else f"cron {schedule.cron} {schedule.time_zone or 'Etc/UTC'}"
-
-
-def schedule_since(secret: RotatingSecret, now: datetime) -> datetime | None:
-    """Since when the schedule is in force: an edit counts from now."""
-    times, text = secret.status.rotation, schedule_text(secret)
-    if times is None or times.schedule is None:
-        return None if times is None else now
-    return times.schedule_since if times.schedule == text else now
 
 
 def _beyond_history(observed: ObservedSecret) -> tuple[Action, ...]:

@@ -9,6 +9,7 @@ from keyturn.api import Action as RunAction
 from keyturn.api import (
     Adoption,
     MirrorStatus,
+    RejectedVersion,
     RotatingSecretStatus,
     RotationTimes,
     SecretSummary,
@@ -22,8 +23,10 @@ from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, Wr
 from keyturn.domain.consumers import Content, Count, awaits_pods, count_pods
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import Failure, Limits, RunView, SourceView
+from keyturn.domain.rejection import known_rejection
 from keyturn.domain.run_record import short
-from keyturn.domain.secret_plan import LATE, ObservedSecret, SecretPlan, last_attempt, schedule_since, schedule_text
+from keyturn.domain.schedule import schedule_since, schedule_text
+from keyturn.domain.secret_plan import LATE, ObservedSecret, SecretPlan, last_attempt
 from keyturn.domain.targets import target_name
 
 STALLING = frozenset({FailureKind.DENIED, FailureKind.MISSING, FailureKind.INVALID, FailureKind.FORBIDDEN})
@@ -50,6 +53,7 @@ def secret_status(
         source=source,
         mirror=mirror,
         settled=Settled(version_id=settled.version_id, epoch=settled.epoch) if settled else None,
+        rejected=_rejected(observed, mirror),
         rotation=times,
         adoption=adoption,
         active_run=active.name if active else None,
@@ -59,6 +63,14 @@ def secret_status(
             next_rotation=_column(times.next_time if times else None),
         ),
     )
+
+
+def _rejected(observed: ObservedSecret, mirror: MirrorStatus | None) -> RejectedVersion | None:
+    """Kept as long as it is about the version that is current and the spec as it is, so that nobody tries again in vain."""
+    source = observed.source
+    if not isinstance(source, SourceView):
+        return observed.secret.status.rejected
+    return known_rejection(observed.secret, observed.runs, current=source.labels.current, mirror=mirror)
 
 
 def _column(moment: datetime | None) -> str | None:
@@ -104,12 +116,9 @@ def _times(observed: ObservedSecret, plan: SecretPlan, now: datetime) -> Rotatio
 def _adoption(observed: ObservedSecret, mirror: MirrorStatus | None, now: datetime) -> Adoption | None:
     """Counted by a run while one rolls out, by the pods of this pass, or as it stands: for the content for which it was counted."""
     run = next((run for run in observed.runs if not run.over and run.workloads and run.mirror is not None), None)
-    if run is not None:
-        return Adoption(
-            pods=sum(w.pods for w in run.workloads),
-            pods_on_version=sum(w.pods_on_version for w in run.workloads),
-            workloads=len(run.workloads),
-        )
+    if run is not None and run.adoption is not None:
+        counted = run.adoption
+        return Adoption(pods=counted.pods, pods_on_version=counted.pods_on_version, workloads=counted.workloads)
     if observed.consumers is None or mirror is None:
         before = observed.secret.status.adoption
         return before.model_copy(update={"pods_on_version": 0}) if before and _is_new(observed, mirror) else before

@@ -73,6 +73,8 @@ class Awaited:
     started_at: datetime | None = None  # when RotateSecret was first called, or the rotation was joined; None: not yet
     expected_from: VersionId | None = None  # what was current then
     seen: bool = False  # the token was once among the secret's versions
+    behind: VersionId | None = None  # a foreign rotation that was in flight at the last look
+    behind_since: datetime | None = None  # when that one was first seen
     given_up: bool = False  # the run is over, and failed
 
 
@@ -92,7 +94,10 @@ def classify(
     patience: Patience,
     pending_has_value: bool | None = None,
 ) -> RotationState:
-    """Say what the labels mean for whoever waits for `awaited`. A limit that is reached counts as passed."""
+    """Say what the labels mean for whoever waits for `awaited`. A limit that is reached counts as passed.
+
+    A phase that is stuck is about its version, which may be the one of a foreign rotation.
+    """
     if awaited is None:
         return RotationState(phase=Phase.FOREIGN, version=labels.pending) if labels.rotating else RotationState(phase=Phase.IDLE)
     if labels.current == awaited.token:
@@ -102,7 +107,7 @@ def classify(
     if labels.pending == awaited.token:
         return _in_flight(awaited, now=now, patience=patience, has_value=pending_has_value)
     if labels.rotating:
-        return RotationState(phase=Phase.FOREIGN, version=labels.pending)
+        return _behind(labels.pending, awaited, now=now, patience=patience, has_value=pending_has_value)
     return _without_a_trace(awaited, now=now, patience=patience)
 
 
@@ -121,13 +126,25 @@ def _in_flight(awaited: Awaited, *, now: datetime, patience: Patience, has_value
     deadline = awaited.started_at + patience.timeout
     if now < deadline:
         return RotationState(phase=Phase.RUNNING, version=awaited.token, look_again_at=deadline)
-    if has_value is None:
+    if has_value is None and now < deadline + 2 * patience.grace:
         return RotationState(phase=Phase.OVERDUE, version=awaited.token)
-    if has_value:
+    if has_value is not False:  # where AWS does not say, the worse is to be taken for true
         return RotationState(phase=Phase.STUCK_WITH_VALUE, version=awaited.token)
     if now < deadline + patience.grace:
         return RotationState(phase=Phase.RUNNING, version=awaited.token, look_again_at=deadline + patience.grace)
     return RotationState(phase=Phase.STUCK_EMPTY, version=awaited.token)
+
+
+def _behind(pending: VersionId | None, awaited: Awaited, *, now: datetime, patience: Patience, has_value: bool | None) -> RotationState:
+    """A foreign rotation may be of any age, and has its own retries: it counts from when it was first seen, and gets the grace besides."""
+    if awaited.behind != pending or awaited.behind_since is None:
+        return RotationState(phase=Phase.FOREIGN, version=pending)
+    deadline = awaited.behind_since + patience.timeout + patience.grace
+    if now < deadline:
+        return RotationState(phase=Phase.FOREIGN, version=pending, look_again_at=deadline)
+    if has_value is None and now < deadline + patience.grace:
+        return RotationState(phase=Phase.FOREIGN, version=pending)
+    return RotationState(phase=Phase.STUCK_EMPTY if has_value is False else Phase.STUCK_WITH_VALUE, version=pending)
 
 
 def _without_a_trace(awaited: Awaited, *, now: datetime, patience: Patience) -> RotationState:

@@ -1,7 +1,8 @@
 """Restart order and health verdicts: which workloads restart now, which have arrived, and when a wave has failed.
 
 A wave is the workloads of one number. The next wave is not touched before every workload of this one is complete on the new content and has
-stayed so for the soak. A wave that does not get there in time is Held: what fails is said, and nothing more is touched.
+stayed so for the soak. A wave that does not get there in time is Held: what fails is said, and nothing more is touched. Its time runs only
+while it is not ready: one that was ready in time and does not stay so for all of a long soak has what was left of its time to be so again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyturn.api import WorkloadState, WorkloadStatus
+from keyturn.api import MAX_WORKLOADS, WorkloadState, WorkloadStatus
 from keyturn.domain.consumers import (
     Consumer,
     Content,
@@ -23,8 +24,11 @@ from keyturn.domain.consumers import (
 from keyturn.domain.observed import Limits, PodView, WorkloadKind
 
 POLL = timedelta(seconds=2)  # pods are not watched: how often a rollout that is under way is counted
-TRIES = 2  # the annotation is set, and set once more if something takes it away
+TRIES = 2  # the annotation is set, and set once more if something takes it away, or if the pods turn out to be old nevertheless
 NAMES_SHOWN = 3
+HELD_SHOWN = 10
+REMEMBERED = frozenset({WorkloadState.RESTARTING, WorkloadState.REVERTED, WorkloadState.UNKNOWN})
+"""States of which the record must keep the row: how often such a workload was restarted is written nowhere else."""
 
 ARRIVED = frozenset({WorkloadState.ADOPTED})
 
@@ -98,6 +102,7 @@ def rollout(
             start, ready, before = now, None, Progress(wave=wave, wave_start=now, workloads=before.workloads)
         members = [consumer for consumer in consumers if consumer.wave == wave and consumer.treatment is not Treatment.REPORTED]
         if any(verdicts[member.ref].state not in ARRIVED for member in members):
+            start += now - ready if ready is not None else timedelta(0)
             return _wait(members, verdicts, wave, start, patience, budget, now)
         ready = ready or now
         if now < ready + patience.soak:
@@ -123,9 +128,11 @@ def _wait(
     progress = Progress(wave=wave, wave_start=start)
     waiting = [verdicts[member.ref] for member in members if verdicts[member.ref].state not in ARRIVED]
     if now >= start + patience.timeout:
-        held = "; ".join(f"{status.kind} {status.name}: {status.message}" for status in waiting)
+        held = "; ".join(f"{status.kind} {status.name}: {status.message}" for status in waiting[:HELD_SHOWN])
+        held += f"; and {len(waiting) - HELD_SHOWN} more" if len(waiting) > HELD_SHOWN else ""
         return Rollout(progress=progress, statuses=_all(verdicts), held=held, message=f"wave {wave} did not get ready: {held}")
-    due = [member for member in members if verdicts[member.ref].state is WorkloadState.PENDING][: max(budget, 0)]
+    room = MAX_WORKLOADS - sum(status.state in REMEMBERED for status in verdicts.values())
+    due = [member for member in members if verdicts[member.ref].state is WorkloadState.PENDING][: max(min(budget, room), 0)]
     names = ", ".join(f"{status.kind} {status.name} {status.pods_on_version}/{status.pods}" for status in waiting[:NAMES_SHOWN])
     return Rollout(
         progress=progress,
@@ -179,6 +186,8 @@ def _judge(
         return _status(consumer, WorkloadState.WAITING, count, "is paused: it restarts when somebody resumes it", tries)
     if count.old and (by_hand := _replaced_by_hand(consumer, count.old)):
         return _status(consumer, WorkloadState.WAITING, count, f"{by_hand}: somebody must delete {_names(count.old)}", tries)
+    if left := _left_old(consumer, count, pods):
+        return _restart_again(consumer, count, known, left, tries=tries)
     return _status(consumer, WorkloadState.RESTARTING, count, _what_is_missing(count), tries)
 
 
@@ -194,6 +203,26 @@ def _unmarked_state(consumer: Consumer, count: Count, known: WorkloadStatus | No
     refused = known.message if known and known.state is WorkloadState.PENDING else None
     message = refused or (f"its restart annotation was reverted{by}" if tries else "to be restarted")
     return _status(consumer, WorkloadState.PENDING, count, message, tries)
+
+
+def _left_old(consumer: Consumer, count: Count, pods: Sequence[PodView]) -> list[str]:
+    """Old pods that nobody is going to replace: the template was marked before they started, and its rollout is complete.
+
+    So with a template that was restored or copied with its mark, an adopted Secret that has the content of old, clocks that differ.
+    """
+    if not _settled(consumer) or not _rolled_out(consumer):
+        return []
+    staying = {pod.name for pod in pods if not pod.terminating}
+    return [name for name in count.old if name in staying]
+
+
+def _restart_again(consumer: Consumer, count: Count, known: WorkloadStatus | None, left: Sequence[str], *, tries: int) -> WorkloadStatus:
+    """Once seen in two looks: the workload's status comes by the watch, and may be a moment younger or older than the list of its pods."""
+    message = f"its rollout is complete, but older than the content: {_names(left)}"
+    seen_before = known is not None and (known.message or "").startswith(message)
+    if tries >= TRIES or not seen_before:
+        return _status(consumer, WorkloadState.RESTARTING, count, message, tries)
+    return _status(consumer, WorkloadState.PENDING, count, f"{message}; to be restarted again", tries)
 
 
 def _wants_pods(consumer: Consumer) -> bool:

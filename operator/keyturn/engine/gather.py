@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keyturn.api import Action as RunAction
-from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, WorkloadState, duration, rfc3339
+from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, WorkloadState, rfc3339
 from keyturn.domain import conditions as cond
 from keyturn.domain.consumers import Consumer, annotated, annotation_of, excluded, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView, active_run
 from keyturn.domain.permission import Decision, InvalidSecretIdError, parse_secret_id
-from keyturn.domain.run_plan import ObservedRun, content_of
+from keyturn.domain.run_plan import content_of
+from keyturn.domain.run_rotate import needs_to_know_of_a_value
+from keyturn.domain.run_seen import ObservedRun
 from keyturn.domain.secret_plan import ObservedSecret, newest_mirror
 from keyturn.domain.targets import is_ours, is_touched, target_name
 from keyturn.domain.templates import check_template
@@ -191,15 +193,12 @@ class Gatherer:
 
     async def _has_value(self, run: RotationRun, parent: RotatingSecret, reach: Reach, source: SourceView | Failure | None) -> bool | None:
         """Asked only of a rotation that is past its time."""
-        step = next((step for step in run.status.steps if step.name is StepName.ROTATE), None)
-        if step is None or step.state is not StepState.RUNNING or step.start_time is None or not isinstance(source, SourceView):
+        if not isinstance(source, SourceView) or reach.aws is None or source.labels.pending is None:
             return None
-        timeout = duration(parent.spec.rotation.timeout if parent.spec.rotation else "15m")
-        pending = source.labels.pending
-        if self.clock() < step.start_time + timeout or pending is None or reach.aws is None:
+        if not needs_to_know_of_a_value(run, parent, source, limits=self.limits, now=self.clock()):
             return None
         try:
-            return await reach.aws.catalog.has_value(parent.spec.secret_id, pending)
+            return await reach.aws.catalog.has_value(parent.spec.secret_id, source.labels.pending)
         except OutsideError:
             return None
 

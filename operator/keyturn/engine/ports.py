@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from keyturn.api import RotatingSecretStatus, RotationRun, RotationRunStatus
 from keyturn.domain.observed import Failure, PodView, SourceView, TargetView, WorkloadView
-from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.run_seen import ObservedRun
 from keyturn.domain.values import SecretValue
 from keyturn.engine.keys import Key
 

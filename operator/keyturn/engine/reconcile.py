@@ -20,7 +20,8 @@ from keyturn.domain import conditions as cond
 from keyturn.domain.actions import CreateRun, DeleteRun, Done, Moved, Refused
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.run_outcome import run_outcome
-from keyturn.domain.run_plan import is_over, run_plan
+from keyturn.domain.run_plan import run_plan
+from keyturn.domain.run_seen import is_over
 from keyturn.domain.secret_plan import ObservedSecret, secret_plan
 from keyturn.domain.secret_status import secret_status
 from keyturn.engine.execute import Executor

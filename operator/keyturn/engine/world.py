@@ -135,7 +135,7 @@ class Objects:
 
     def restarting(self) -> int:
         """Workloads of the cluster whose restart is under way, or is being asked for at this moment."""
-        under_way = sum(workload.state.value == "Restarting" for run in self.open_runs() for workload in run.workloads)
+        under_way = sum(run.adoption.restarting for run in self.open_runs() if run.adoption is not None)
         return under_way + sum(self._restarts.values())
 
     @contextmanager
@@ -229,6 +229,8 @@ def run_view(run: RotationRun) -> RunView:
         slot=run.spec.slot,
         to=status.versions.to if status.versions else None,
         mirror=status.mirror,
+        rejected=status.rejected,
+        adoption=status.adoption,
         workloads=tuple(status.workloads),
         owned=bool(run.metadata.owner_references),
     )

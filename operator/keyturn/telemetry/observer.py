@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from keyturn.api import Action, RotatingSecretStatus, RotationRun, RotationRunStatus, StepName, StepState, Trigger
 from keyturn.domain import conditions as cond
-from keyturn.domain.run_plan import ObservedRun
+from keyturn.domain.run_seen import ObservedRun
 from keyturn.engine.keys import Key
 from keyturn.telemetry.metrics import Metrics
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from tests.support.kstatus import check_conditions, kstatus
 from tests.support.observed import (
-    ARN,
     LIMITS,
     MINUTE,
     NO,
@@ -29,16 +28,34 @@ from tests.support.observed import (
     run_view,
     source,
     workload,
+    workload_status,
     written_run,
 )
+from tests.support.runs import (
+    GRACE,
+    INVALID,
+    MARK,
+    TIMEOUT,
+    TOKEN,
+    after,
+    done,
+    end,
+    in_mirror,
+    mirrored,
+    refused,
+    rolling,
+    rotating,
+    state,
+    step,
+    why,
+)
 
-from keyturn.api import RotationRunStatus, RunVersions, Step, StepName, StepState, WorkloadState
+from keyturn.api import RotationRunStatus, RunAdoption, RunVersions, StepName, StepState, WorkloadState
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import (
     Action,
     AdoptRun,
     Done,
-    Mirrored,
     Moved,
     Outcome,
     Refused,
@@ -48,92 +65,10 @@ from keyturn.domain.actions import (
     WriteMirror,
 )
 from keyturn.domain.consumers import annotation_of
-from keyturn.domain.names import rotation_token
 from keyturn.domain.run_outcome import run_outcome
-from keyturn.domain.run_plan import PARENT_GRACE, ObservedRun, RunPlan, run_plan
-
-TOKEN = str(rotation_token(RUN_UID))
-TIMEOUT, GRACE = 15 * MINUTE, LIMITS.stuck_grace
-MARK = {annotation_of("orders-db"): "v2.2"}
-
-
-def step(status: RotationRunStatus, name: StepName = StepName.ROTATE) -> tuple[StepState, str]:
-    found = next(one for one in status.steps if one.name is name)
-    return found.state, found.message or ""
-
-
-def state(status: RotationRunStatus, name: StepName = StepName.ROTATE) -> StepState | None:
-    return next((one.state for one in status.steps if one.name is name), None)
-
-
-def end(status: RotationRunStatus) -> str | None:
-    """The reason of the end; None while the run is not over."""
-    reasons = [found.reason for name in ("Complete", "Failed") if (found := cond.find(status.conditions, name))]
-    assert bool(reasons) is (status.completion_time is not None)
-    return reasons[0] if reasons else None
-
-
-def why(status: RotationRunStatus) -> str:
-    found = cond.find(status.conditions, "Ready")
-    assert found is not None
-    return found.reason
-
-
-def done(seen: ObservedRun, *outcomes: Outcome, now: datetime = NOON) -> RunPlan:
-    """One pass, with what came of each action."""
-    plan = run_plan(seen, now)
-    assert len(plan.actions) == len(outcomes)
-    return run_outcome(seen, plan, list(zip(plan.actions, outcomes, strict=True)), now)
-
-
-def after(seen: ObservedRun, *outcomes: Outcome, now: datetime = NOON, **changes: Any) -> ObservedRun:
-    """The run as the next pass sees it."""
-    return replace(seen, run=written_run(seen.run, done(seen, *outcomes, now=now).draft), **changes)
-
-
-def rotating(
-    spec: dict[str, Any] | None = None, *, start: datetime = NOON, to: str | None = TOKEN, from_: str = "v1", **seen: Any
-) -> ObservedRun:
-    """A run whose rotation was begun at `start`, and accepted unless `to` is None."""
-    status = RotationRunStatus(
-        versions=RunVersions(from_=from_, to=to),
-        start_time=start,
-        steps=[Step(name=StepName.ROTATE, state=StepState.RUNNING, start_time=start, message="m")],
-    )
-    return observed_run(run=rotation_run(spec, status=status, created=start), **seen)
-
-
-def in_mirror(spec: dict[str, Any] | None = None, **seen: Any) -> ObservedRun:
-    """A run that has v2 to mirror."""
-    status = RotationRunStatus(
-        versions=RunVersions(from_="v1", to="v2"),
-        start_time=NOON,
-        steps=[Step(name=StepName.ROTATE, state=StepState.SUCCEEDED, start_time=NOON, end_time=NOON)],
-    )
-    return observed_run(run=rotation_run(spec, status=status), **({"source": source("v2")} | seen))
-
-
-def rolling(spec: dict[str, Any] | None = None, *, parent_spec: dict[str, Any] | None = None, **seen: Any) -> ObservedRun:
-    """A run that has mirrored v2 at NOON, as epoch 2."""
-    status = RotationRunStatus(
-        versions=RunVersions(from_="v1", to="v2"),
-        mirror=mirror("v2", epoch=2, time=NOON),
-        start_time=NOON,
-        steps=[
-            Step(name=StepName.ROTATE, state=StepState.SUCCEEDED, start_time=NOON, end_time=NOON),
-            Step(name=StepName.MIRROR, state=StepState.SUCCEEDED, start_time=NOON, end_time=NOON),
-        ],
-    )
-    return observed_run(run=rotation_run(spec, status=status), parent_spec=parent_spec, **({"source": source("v2")} | seen))
-
-
-def mirrored(*, changed: bool = True, epoch: int = 2) -> Mirrored:
-    return Mirrored(mirror=mirror("v2", epoch=epoch, resource_version="200", time=NOON), name="n", arn=ARN, changed=changed)
-
-
-def refused(kind: str, reason: str = "Refused", message: str = "it was refused") -> Refused:
-    return Refused(failure=refusal(kind, reason, message))
-
+from keyturn.domain.run_plan import PARENT_GRACE, run_plan
+from keyturn.domain.run_record import listed
+from keyturn.domain.run_seen import ObservedRun
 
 # --- before anything --------------------------------------------------------------------------------------------------
 
@@ -399,7 +334,6 @@ def test_a_value_that_moved_on_while_it_was_read_supersedes_the_run() -> None:
 @pytest.mark.parametrize(
     ("outcome", "condition", "seconds"),
     [
-        (refused("Invalid", "ContentInvalid"), "Stalled", 300),
         (refused("Invalid", "TargetConflict"), "Stalled", 300),
         (refused("Denied", "SourceKeyUnusable"), "Stalled", 300),
         (refused("Missing", "SourceNotFound"), "Stalled", 300),
@@ -418,7 +352,7 @@ def test_a_mirror_that_is_refused_blocks_the_run_and_ends_nothing(outcome: Refus
 
 
 def test_a_blocked_run_goes_on_when_what_stood_in_the_way_is_mended() -> None:
-    blocked = after(in_mirror(), refused("Invalid", "ContentInvalid"))
+    blocked = after(in_mirror(), refused("Invalid", "TargetConflict"))
     plan = done(blocked, mirrored(), now=NOON + MINUTE)
     assert state(plan.draft, StepName.MIRROR) is StepState.SUCCEEDED
     assert cond.find(plan.draft.conditions, "Stalled") is None
@@ -469,6 +403,46 @@ def test_no_restart_begins_before_the_margin_is_over() -> None:
     assert (restart.annotation, restart.mark) == ("keyturn.dev/orders-db", "v2.2")
 
 
+def test_a_workload_that_carries_the_mark_and_runs_old_pods_gets_another_mark() -> None:
+    stale = workload_status(state=WorkloadState.RESTARTING, message="its rollout is complete, but older than the content: pod")
+    for mark, expected in (("v2.2", "v2.2.1"), ("v2.2.1", "v2.2.2"), ("v2.2.x", "v2.2.1")):
+        seen = with_pods(pod(created=OLD), view=workload(template_annotations={annotation_of("orders-db"): mark}))
+        known = seen.run.status.model_copy(update={"workloads": [stale]})
+        (restart,) = run_plan(replace(seen, run=written_run(seen.run, known)), BEGIN).actions
+        assert isinstance(restart, Restart)
+        assert restart.mark == expected
+
+
+def test_the_record_of_many_workloads_lists_a_hundred_and_counts_all() -> None:
+    many = [consumer(workload(f"w{number:03}", template_annotations=MARK)) for number in range(130)]
+    pods = {one.ref: [pod(created=NEW if number < 125 else OLD)] for number, one in enumerate(many)}
+    draft = run_plan(rolling(consumers=many, pods=pods), BEGIN + MINUTE).draft
+    assert (len(draft.workloads), draft.more_workloads) == (100, 30)
+    assert draft.adoption == RunAdoption(pods=130, pods_on_version=125, workloads=130, restarting=5)
+    assert {f"w{number:03}" for number in range(125, 130)} <= {row.name for row in draft.workloads}
+    assert draft.workloads == sorted(draft.workloads, key=lambda row: row.name)
+    assert draft.summary is not None
+    assert draft.summary.adopted == "125/130"
+
+
+def test_a_restart_that_was_done_is_counted_among_those_under_way() -> None:
+    many = [consumer(workload(f"w{number:03}")) for number in range(130)]
+    seen = rolling(consumers=many, pods={one.ref: [pod(created=OLD)] for one in many})
+    draft = done(seen, *[Done()] * 50, now=BEGIN).draft
+    assert draft.adoption is not None
+    assert draft.adoption.restarting == 50
+    assert sum(row.restarts for row in draft.workloads) == 50
+
+
+def test_the_rows_that_hold_what_is_written_nowhere_else_are_kept_before_all_others() -> None:
+    twice = workload_status("z-twice", WorkloadState.WAITING, restarts=2)
+    rows = [workload_status(f"w{number:03}", WorkloadState.PENDING) for number in range(130)]
+    reverted = workload_status("z-reverted", WorkloadState.REVERTED, restarts=2)
+    kept = {row.name for row in listed([*rows, twice, reverted], due={("Deployment", "w129")})}
+    assert len(kept) == 100
+    assert {"z-twice", "z-reverted", "w129"} <= kept
+
+
 def test_a_restart_that_was_done_is_counted_and_not_repeated() -> None:
     next_ = after(with_pods(pod(created=OLD)), Done(), now=BEGIN)
     assert next_.run.status.workloads[0].restarts == 1
@@ -514,7 +488,7 @@ def test_without_a_consumer_the_run_is_complete_and_lists_no_workload() -> None:
 
 
 def test_a_wave_that_does_not_get_ready_holds_the_run_and_the_later_waves_are_not_touched() -> None:
-    first = consumer(workload("a", template_annotations=MARK))
+    first = consumer(workload("a", template_annotations=MARK, updated=0))
     second = consumer(workload("b"), wave=1)
     seen = rolling(consumers=[first, second], pods={first.ref: [pod("old", created=OLD)], second.ref: [pod("b", created=OLD)]})
     seen = after(seen, now=BEGIN)
@@ -570,7 +544,7 @@ def test_somebody_urgent_waits_while_the_active_run_rotates() -> None:
 
 # --- every state twice, and every status well-formed ------------------------------------------------------------------
 
-MARKED = workload(template_annotations=MARK)
+MARKED = workload(template_annotations=MARK, updated=0)
 STATES: dict[str, tuple[ObservedRun, Sequence[Outcome], datetime]] = {
     "no parent": (observed_run(parent=None), (), NOON),
     "suspended": (observed_run(parent_spec={"suspend": "Everything"}), (), NOON),
@@ -584,7 +558,7 @@ STATES: dict[str, tuple[ObservedRun, Sequence[Outcome], datetime]] = {
     "running": (rotating(source=source(pending=TOKEN)), (), NOON + MINUTE),
     "overdue": (rotating(source=source(pending=TOKEN)), (), NOON + TIMEOUT),
     "stuck empty, label stays": (EMPTY, (refused("Denied"),), NOON + TIMEOUT + GRACE),
-    "content invalid": (in_mirror(), (refused("Invalid", "ContentInvalid"),), NOON),
+    "content invalid": (after(in_mirror(), INVALID), (), NOON),
     "mirror throttled": (in_mirror(), (refused("Transient"),), NOON),
     "margin": (with_pods(pod(created=OLD)), (), NOON + SECOND),
     "restarting": (with_pods(pod(created=OLD), view=MARKED), (), BEGIN),

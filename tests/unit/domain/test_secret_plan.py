@@ -20,6 +20,7 @@ from tests.support.observed import (
     mirror,
     observed_secret,
     refusal,
+    rejected,
     rotating_secret,
     run_view,
     source,
@@ -64,6 +65,7 @@ TROUBLES: list[tuple[str, dict[str, Any]]] = [
     ("Suspended", {"spec": {"suspend": "Everything"}}),
     ("FirstMirror", {"mirrored": None, "settled": None}),
     ("RunActive", {"runs": [run_view()]}),
+    ("ContentInvalid", {"current": "v2", "status": {"rejected": rejected()}}),
     ("ContentChanged", {"current": "v2"}),
     ("Drifted", {"touched": {"resource_version": "101"}}),
     ("RotationDue", {"spec": EVERY_DAY, **DUE}),
@@ -206,6 +208,49 @@ def test_a_run_that_was_superseded_before_it_mirrored_is_followed_at_once_when_i
     first = created_run(observed_secret(current="v2"))
     overtaken = run_view(first.name, over=True, result="Superseded", to="v2", completed=NOON)
     assert created_run(observed_secret(current="v2", runs=[overtaken])).name != first.name
+
+
+# --- a version that cannot become the content -------------------------------------------------------------------------
+
+REJECTED_V2: dict[str, Any] = {"current": "v2", "status": {"rejected": rejected()}}
+
+
+def test_nothing_is_made_of_a_version_that_was_rejected_until_it_or_the_spec_is_another() -> None:
+    assert actions(observed_secret(**REJECTED_V2)) == ()
+    assert created_run(observed_secret(**(REJECTED_V2 | {"current": "v3"}))).spec["versionId"] == "v3"
+    edited = {"target": {"keys": [{"from": "password", "to": "PASSWORD"}]}}
+    assert created_run(observed_secret(edited, **REJECTED_V2)).spec["versionId"] == "v2"
+
+
+def test_what_a_run_has_found_out_holds_before_it_is_in_the_status() -> None:
+    failed = run_view("failed", over=True, failed=True, result="ContentInvalid", to="v2", rejected=rejected(), trigger=Trigger.MANUAL)
+    assert actions(observed_secret(current="v2", runs=[failed])) == ()
+
+
+def test_a_version_that_was_rejected_and_is_in_the_secret_after_all_is_no_trouble() -> None:
+    assert reason(observed_secret(current="v2", mirrored="v2", settled=("v2", 1), status={"rejected": rejected()})) is None
+
+
+def test_a_secret_that_is_touched_while_the_current_version_is_rejected_cannot_be_repaired_and_is_not_tried() -> None:
+    assert actions(observed_secret(**REJECTED_V2, touched={"resource_version": "101"})) == ()
+
+
+def test_the_schedule_goes_on_while_the_current_version_is_rejected() -> None:
+    seen = observed_secret(EVERY_DAY, **DUE | {"source": source("v2", last_rotated=NOON - 2 * DAY)}, **REJECTED_V2)
+    assert created_run(seen).spec["trigger"] == "Schedule"
+    plan = secret_plan(replace(seen, source=source("v2", last_rotated=NOON - DAY / 2)), NOON)
+    assert (plan.actions, plan.look_again_at) == ((), NOON + DAY / 2)
+
+
+def test_a_slot_whose_run_failed_because_of_a_rejected_version_backs_off_like_every_failure() -> None:
+    failed = run_view(
+        "slot", over=True, failed=True, result="ContentInvalid", trigger=Trigger.SCHEDULE, attempt=NOON - MINUTE, slot=NOON - MINUTE
+    )
+    seen = observed_secret(EVERY_DAY, **{**REJECTED_V2, "source": source("v2", last_rotated=NOON - 2 * DAY)}, runs=[failed])
+    plan = secret_plan(seen, NOON)
+    assert plan.actions == ()
+    assert plan.due is not None
+    assert plan.due.start == NOON - MINUTE + DAY / 10
 
 
 # --- drift ------------------------------------------------------------------------------------------------------------

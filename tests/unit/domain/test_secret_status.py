@@ -27,6 +27,7 @@ from tests.support.observed import (
     observed_secret,
     pod,
     refusal,
+    rejected,
     run_view,
     source,
     use,
@@ -36,7 +37,7 @@ from tests.support.observed import (
 )
 
 from keyturn.api import Action as RunAction
-from keyturn.api import Condition, ConditionStatus, MirrorStatus, RotatingSecretStatus, Trigger, WorkloadState
+from keyturn.api import Condition, ConditionStatus, MirrorStatus, RotatingSecretStatus, RunAdoption, Trigger, WorkloadState
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
 from keyturn.domain.consumers import Treatment
@@ -95,6 +96,38 @@ def test_ready_waits_for_no_rollout() -> None:
     found = status(observed_secret(current="v2", runs=[rolling]))
     assert of(found, "Ready") == ("True", "Mirrored")
     assert of(found, "Adopted") == ("False", "RollingOut")
+
+
+def test_a_version_that_is_rejected_stalls_the_object_which_keeps_the_last_good_content_and_says_so() -> None:
+    failed = run_view("failed", over=True, failed=True, result="ContentInvalid", to="v2", rejected=rejected())
+    found = status(observed_secret(current="v2", runs=[failed]))
+    assert (of(found, "Stalled"), of(found, "Mirrored")) == (("True", "ContentInvalid"), ("True", "Written"))
+    assert (found.rejected, found.mirror and found.mirror.version_id) == (rejected(), "v1")
+    ready = cond.find(found.conditions, "Ready")
+    assert ready is not None
+    for said in (
+        'lacks "password"',
+        "Secret orders-db keeps version v1",
+        "put-secret-value --secret-id shop/orders/db",
+        "edit spec.target",
+    ):
+        assert said in ready.message
+
+
+def test_a_rejection_is_kept_while_aws_cannot_be_asked_and_forgotten_with_the_next_version() -> None:
+    known = {"rejected": rejected()}
+    assert status(observed_secret(status=known, source=refusal("Transient", "Throttled"))).rejected == rejected()
+    assert status(observed_secret(current="v3", status=known)).rejected is None
+
+
+def test_adoption_during_a_run_counts_the_workloads_that_its_record_does_not_list() -> None:
+    run = replace(
+        run_view(to="v2", mirror=mirror("v2", epoch=2), workloads=(workload_status(),)),
+        adoption=RunAdoption(pods=260, pods_on_version=130, workloads=130),
+    )
+    found = status(observed_secret(current="v2", runs=[run])).adoption
+    assert found is not None
+    assert (found.pods, found.pods_on_version, found.workloads) == (260, 130, 130)
 
 
 def test_ready_waits_for_no_schedule() -> None:

@@ -135,3 +135,34 @@ def test_a_label_that_was_seen_and_is_missing_may_be_a_stale_answer_for_a_grace(
 
 def test_a_label_that_was_seen_and_stays_away_was_taken_off_by_somebody() -> None:
     assert state(Labels(current=V1), at=START + PATIENCE.grace) == RotationState(phase=Phase.ABANDONED, version=V2)
+
+
+WAITS = Awaited(token=V2, behind=V3, behind_since=START)
+BEHIND = Labels(current=V1, pending=V3)
+STUCK = DEADLINE + PATIENCE.grace
+
+
+@pytest.mark.parametrize(
+    ("at", "has_value", "expected"),
+    [
+        (STUCK - INSTANT, True, RotationState(phase=Phase.FOREIGN, version=V3, look_again_at=STUCK)),
+        (STUCK, None, RotationState(phase=Phase.FOREIGN, version=V3)),
+        (STUCK, True, RotationState(phase=Phase.STUCK_WITH_VALUE, version=V3)),
+        (STUCK, False, RotationState(phase=Phase.STUCK_EMPTY, version=V3)),
+        (STUCK + PATIENCE.grace, None, RotationState(phase=Phase.STUCK_WITH_VALUE, version=V3)),
+    ],
+)
+def test_a_foreign_rotation_is_stuck_when_it_was_seen_for_the_timeout_and_the_grace(
+    at: datetime, has_value: bool | None, expected: RotationState
+) -> None:
+    assert state(BEHIND, WAITS, at=at, has_value=has_value) == expected
+
+
+def test_another_foreign_rotation_than_the_one_that_was_seen_is_not_stuck() -> None:
+    assert state(Labels(current=V1, pending=V4), WAITS, at=STUCK, has_value=True) == RotationState(phase=Phase.FOREIGN, version=V4)
+
+
+def test_a_pending_version_of_which_it_cannot_be_known_whether_it_has_a_value_is_taken_to_have_one_in_the_end() -> None:
+    at = DEADLINE + 2 * PATIENCE.grace
+    assert state(IN_FLIGHT, at=at - INSTANT) == RotationState(phase=Phase.OVERDUE, version=V2)
+    assert state(IN_FLIGHT, at=at) == RotationState(phase=Phase.STUCK_WITH_VALUE, version=V2)

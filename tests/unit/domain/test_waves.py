@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.support.observed import LIMITS, MINUTE, NAME, NOON, SECOND, consumer, content, pod, use, workload, workload_status
 
-from keyturn.api import WorkloadState, WorkloadStatus
+from keyturn.api import MAX_WORKLOADS, WorkloadState, WorkloadStatus
 from keyturn.domain.consumers import Consumer, Treatment, annotation_of
 from keyturn.domain.observed import PodView, WorkloadKind
-from keyturn.domain.waves import POLL, Patience, Progress, Rollout, rollout
+from keyturn.domain.waves import POLL, TRIES, Patience, Progress, Rollout, rollout
 
 MARK = {annotation_of(NAME): "v2.2"}
 OLD, NEW, NOW = NOON - MINUTE, NOON + MINUTE, NOON + 2 * MINUTE
@@ -75,7 +75,7 @@ def test_a_workload_on_an_older_content_is_restarted(kind: WorkloadKind) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_workload_whose_template_is_marked_is_not_restarted_again(kind: WorkloadKind) -> None:
-    found = state(consumer(workload(kind=kind, template_annotations=MARK)), OLD_POD)
+    found = state(consumer(workload(kind=kind, template_annotations=MARK, updated=0)), OLD_POD)
     assert found == (WorkloadState.RESTARTING, False, "old not replaced yet")
 
 
@@ -201,6 +201,55 @@ def test_a_workload_whose_pods_could_not_be_listed_is_unknown_and_never_adopted(
     assert (found.statuses[0].state, found.done, found.restart) == (WorkloadState.UNKNOWN, False, ())
 
 
+# --- marked, and old nevertheless -------------------------------------------------------------------------------------
+
+STALE = restartable(template_annotations=MARK)
+STALE_ROW = workload_status(state=WorkloadState.RESTARTING, restarts=0, message="its rollout is complete, but older than the content: old")
+
+
+def test_a_workload_whose_rollout_is_complete_on_old_pods_is_restarted_again_when_it_was_seen_so_twice() -> None:
+    first = look(STALE, pods={"api": [OLD_POD]}, before=known())
+    assert (first.statuses[0].state, first.restart) == (WorkloadState.RESTARTING, ())
+    second = look(STALE, pods={"api": [OLD_POD]}, before=known(*first.statuses))
+    assert (second.statuses[0].state, second.restart) == (WorkloadState.PENDING, (STALE,))
+
+
+def test_a_workload_that_waits_for_the_budget_to_be_restarted_again_goes_on_waiting_for_it() -> None:
+    before = known(STALE_ROW)
+    for _ in range(3):
+        found = look(STALE, pods={"api": [OLD_POD]}, before=before, budget=0)
+        assert found.statuses[0].state is WorkloadState.PENDING
+        before = known(*found.statuses)
+    assert restarted(look(STALE, pods={"api": [OLD_POD]}, before=before)) == ["api"]
+
+
+def test_a_workload_is_not_restarted_again_and_again_where_that_does_not_help() -> None:
+    tried = STALE_ROW.model_copy(update={"restarts": TRIES})
+    found = look(STALE, pods={"api": [OLD_POD]}, before=known(tried))
+    assert (found.statuses[0].state, found.restart) == (WorkloadState.RESTARTING, ())
+
+
+@pytest.mark.parametrize(
+    ("view", "pods"),
+    [
+        ({"updated": 0}, [OLD_POD]),
+        ({"observed_generation": 0}, [OLD_POD]),
+        ({"available": 0}, [OLD_POD]),
+        ({}, [pod("old", created=OLD, terminating=True)]),
+        ({"paused": True}, [OLD_POD]),
+        ({"strategy": "OnDelete"}, [OLD_POD]),
+    ],
+    ids=["not rolled out", "not seen", "not available", "terminating", "paused", "by hand"],
+)
+def test_a_workload_whose_old_pods_will_go_or_wait_for_somebody_is_not_restarted_again(view: dict[str, Any], pods: list[PodView]) -> None:
+    one = restartable(template_annotations=MARK, **view)
+    before = known(STALE_ROW)
+    for _ in range(2):
+        found = look(one, pods={"api": pods}, before=before)
+        assert found.restart == ()
+        before = known(*found.statuses)
+
+
 # --- reverts ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +329,38 @@ def test_a_soak_that_is_broken_begins_anew() -> None:
     assert (found.progress.wave, found.progress.wave_ready) == (0, None)
 
 
+CRASHED = pod("new", created=NEW, ready=False, problem="CrashLoopBackOff")
+
+
+def soaking_until(*moments: tuple[int, bool], soak: int = 3600) -> Rollout:
+    """The last of several looks at a wave that began at NOON, each so many minutes after it, at a pod that is ready or not."""
+    one, before = in_wave(0, "a", template_annotations=MARK), Progress()
+    found = look(one, pods={"a": [CRASHED]}, now=NOON, soak=soak)
+    for minutes, ready in moments:
+        before = found.progress
+        found = look(one, pods={"a": [NEW_POD if ready else CRASHED]}, before=before, soak=soak, now=NOON + minutes * MINUTE)
+    return found
+
+
+def test_a_soak_that_breaks_after_the_wave_s_time_leaves_what_was_left_of_it_to_get_ready_again() -> None:
+    assert soaking_until((3, True), (30, False)).held is None
+    assert soaking_until((3, True), (30, False), (36, False)).held is None  # 3 minutes before it was ready, 6 since
+    assert soaking_until((3, True), (30, False), (37, False)).held is not None
+
+
+def test_a_wave_that_gets_ready_again_soaks_again_for_the_whole_time() -> None:
+    again = soaking_until((3, True), (30, False), (31, True))
+    assert (again.held, again.done, again.progress.wave_ready) == (None, False, NOON + 31 * MINUTE)
+    assert soaking_until((3, True), (30, False), (31, True), (90, True)).done is False
+    assert soaking_until((3, True), (30, False), (31, True), (91, True)).done is True
+
+
+def test_a_wave_that_is_never_ready_for_long_is_held_when_the_time_is_used_up_in_which_it_was_not() -> None:
+    flapping = [(minute, minute % 4 == 0) for minute in range(1, 40)]  # ready from each fourth minute to the next
+    lasted = next(count for count in range(1, len(flapping)) if soaking_until(*flapping[:count]).held is not None)
+    assert flapping[lasted - 1][0] in range(12, 16)
+
+
 def test_a_wave_that_is_not_ready_in_time_is_held_and_names_what_fails() -> None:
     crashing = pod("new", created=NEW, ready=False, problem="CrashLoopBackOff")
     one = in_wave(0, "a", template_annotations=MARK)
@@ -287,6 +368,20 @@ def test_a_wave_that_is_not_ready_in_time_is_held_and_names_what_fails() -> None
     found = look(one, in_wave(1, "b"), pods={"a": [crashing]}, before=known(), now=NOON + 10 * MINUTE)
     assert found.held == "Deployment a: new: CrashLoopBackOff"
     assert (found.restart, found.look_again_at) == ((), None)
+
+
+def test_a_held_wave_of_many_names_a_few_of_those_that_fail_and_counts_the_rest() -> None:
+    found = look(*[in_wave(0, f"w{number:03}") for number in range(130)], before=known(), now=NOON + 10 * MINUTE)
+    assert found.held is not None
+    assert found.held.startswith("Deployment w000: to be restarted; Deployment w001: ")
+    assert found.held.endswith("Deployment w009: to be restarted; and 120 more")
+
+
+def test_no_more_workloads_restart_at_a_time_than_the_record_has_rows() -> None:
+    rows = [workload_status(f"w{number:03}", WorkloadState.RESTARTING, restarts=1) for number in range(60)]
+    under_way = [in_wave(0, f"w{number:03}", template_annotations=MARK, updated=0) for number in range(60)]
+    found = look(*under_way, *[in_wave(0, f"x{number:03}") for number in range(70)], before=known(*rows), budget=1000)
+    assert len(found.restart) == MAX_WORKLOADS - 60
 
 
 @pytest.mark.parametrize("view", [{"paused": True}, {"strategy": "OnDelete"}])
