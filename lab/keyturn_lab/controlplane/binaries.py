@@ -59,9 +59,9 @@ def find(*, build: Build, log: Log = print, environment: Mapping[str, str] = os.
     return directory
 
 
-def complete(directory: Path) -> bool:
+def complete(directory: Path, modules: Sequence[Module] = ALL) -> bool:
     """Does it hold all programs? (The assets of setup-envtest lack the controller manager and the scheduler.)"""
-    return all(os.access(directory / program, os.X_OK) for program in PROGRAMS)
+    return all(os.access(directory / program, os.X_OK) for module in modules for program in module.packages)
 
 
 def cache_root(environment: Mapping[str, str] = os.environ) -> Path:
@@ -79,7 +79,7 @@ def digest(modules: Sequence[Module]) -> str:
     """Of everything that decides what is built."""
     seen = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
     for module in modules:
-        for file in ("go.mod", "go.sum"):
-            seen.update((module.directory / file).read_bytes())
+        for file in (module.directory / "go.mod", module.directory / "go.sum", *sorted(module.directory.glob("*.go"))):
+            seen.update(file.read_bytes())
         seen.update(repr((module.flags, sorted(module.packages.items()))).encode())
     return seen.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Builds the control plane's programs from the pinned Go modules, once per user: about five minutes on two cores.
+"""Builds the lab's programs from their pinned Go modules, once per user: the control plane's take about five minutes on two cores.
 
 The programs appear under their final name only when all of them are there, and a file lock keeps two labs from building at once.
 """
@@ -28,12 +28,13 @@ def build(directory: Path, modules: Sequence[Module], log: Log = print) -> None:
     """Make `directory` hold the programs of all modules; another process that builds them already is waited for."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(directory.with_suffix(".lock"), log):
-        if complete(directory):
+        if complete(directory, modules):
             return
         go = find_go(directory.parent)
+        programs = [program for module in modules for program in module.packages]
         scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
         try:
-            log("building the control plane from its pinned Go modules; this is done once and takes about five minutes")
+            log(f"building {', '.join(programs)} from pinned Go modules; this is done once and takes minutes")
             for module in modules:
                 _build_module(go, module, scratch, log)
             shutil.rmtree(directory, ignore_errors=True)
@@ -105,6 +106,6 @@ def _exclusive(lock: Path, log: Log) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log(f"another lab is building the control plane; waiting for it ({lock})")
+            log(f"another lab is building the same programs; waiting for it ({lock})")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

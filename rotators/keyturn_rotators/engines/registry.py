@@ -25,6 +25,7 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 
 ENTRIES = (
+    _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
 )  # fmt: skip  # a line each, so that two that are added do not meet
 
