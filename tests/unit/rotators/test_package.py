@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 
 import keyturn_rotators
 from keyturn_rotators.cli import main
-from keyturn_rotators.package import CA_BUNDLE, ENGINES, EPOCH, build, code_sha256
+from keyturn_rotators.package import EPOCH, build, code_sha256
+from keyturn_rotators.tls import PACKAGED
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,6 @@ def test_it_holds_the_rotators_the_driver_and_what_the_driver_needs_and_nothing_
     assert not [name for name in names(content) if "__pycache__" in name or name.endswith((".pyc", "RECORD", "INSTALLER"))]
 
 
-def test_every_requirement_of_the_driver_is_packaged() -> None:
-    needed, found = ["pg8000"], set[str]()
-    while needed:
-        name = needed.pop()
-        found.add(name)
-        needed += [re.split(r"[<>=!~; ]", line)[0] for line in requires(name) or () if "extra ==" not in line]
-    assert found == set(ENGINES["postgres"])
-
-
 def test_the_handler_runs_from_the_zip_alone(content: bytes, tmp_path: Path) -> None:
     archive = tmp_path / "rotator.zip"
     archive.write_bytes(content)
@@ -61,7 +52,7 @@ def test_the_handler_runs_from_the_zip_alone(content: bytes, tmp_path: Path) -> 
         "import keyturn_rotators.lambda_handler as entry, keyturn_rotators.engines.postgres as engine, pg8000, dateutil, scramp\n"
         "modules = (entry, engine, pg8000, dateutil, scramp)\n"
         f"assert all(module.__file__.startswith({str(archive)!r}) for module in modules), modules\n"
-        "print(entry.handler({'Step': 'retireSecret'}, None)['result'])\n"
+        "print(entry.handler({'Step': 'unheardOf'}, None)['result'])\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert finished.stdout.strip() == "Unsupported", finished.stderr
@@ -70,7 +61,7 @@ def test_the_handler_runs_from_the_zip_alone(content: bytes, tmp_path: Path) -> 
 def test_a_bundle_of_authorities_goes_along(tmp_path: Path) -> None:
     bundle = tmp_path / "rds.pem"
     bundle.write_text("-----BEGIN CERTIFICATE-----\n")
-    assert CA_BUNDLE in names(build("postgres", ca_bundle=bundle))
+    assert PACKAGED in names(build("postgres", ca_bundle=bundle))
 
 
 def test_the_command_writes_the_zip_and_says_its_digest(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
