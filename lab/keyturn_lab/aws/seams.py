@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import moto
+import moto.awslambda.models as lambda_models
 from moto.awslambda.utils import get_backend
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError, ServiceException
@@ -68,10 +69,29 @@ class Session:
     session_token: str = field(repr=False)
 
 
+class RememberingFunction(lambda_models.LambdaFunction):
+    """A function as Lambda describes it: moto takes a dead-letter queue and a log group, and forgets them."""
+
+    FORGOTTEN = ("DeadLetterConfig", "LoggingConfig")
+
+    def __init__(self, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
+        super().__init__(account_id, spec, region, version)
+        self.remembered = {name: spec[name] for name in self.FORGOTTEN if name in spec}
+
+    def update_configuration(self, config_updates: dict[str, Any]) -> dict[str, Any]:
+        self.remembered |= {name: config_updates[name] for name in self.FORGOTTEN if name in config_updates}
+        updated: dict[str, Any] = super().update_configuration(config_updates)
+        return updated
+
+    def get_configuration(self, on_create: bool = False) -> dict[str, Any]:
+        return super().get_configuration(on_create) | self.remembered
+
+
 def moto_app() -> WsgiApp:
     """Moto's own server application, told to leave Docker alone."""
     if moto.__version__ != PINNED:
         raise RuntimeError(f"the lab's AWS is written against moto {PINNED}, but {moto.__version__} is installed")
+    vars(lambda_models)["LambdaFunction"] = RememberingFunction
     default_user_config["lambda"] = {"use_docker": False}
     app: WsgiApp = DomainDispatcherApplication(create_backend_app)
     return app

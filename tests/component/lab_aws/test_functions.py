@@ -159,12 +159,33 @@ def test_rotations_of_several_secrets_run_side_by_side(aws: Aws, tmp_path: Path,
     eventually(lambda: all("LastRotatedDate" in aws.client("secretsmanager").describe_secret(SecretId=secret) for secret in versions))
 
 
+def test_a_functions_dead_letter_queue_and_log_group_are_remembered_and_can_be_changed(aws: Aws, tmp_path: Path) -> None:
+    functions = aws.client("lambda")
+    queue = "arn:aws:sqs:eu-west-1:123456789012:dead"
+    made = install_rotator(aws, tmp_path, f"kept-{token()[:8]}")
+    role = functions.get_function(FunctionName=made)["Configuration"]["Role"]
+    name = f"kept-{token()[:8]}"
+    functions.create_function(
+        FunctionName=name,
+        Role=role,
+        Runtime="python3.13",
+        Handler="program.handler",
+        Code={"ZipFile": packed("handler = print")},
+        DeadLetterConfig={"TargetArn": queue},
+        LoggingConfig={"LogFormat": "Text", "LogGroup": "/rotators"},
+    )
+    told = functions.get_function_configuration(FunctionName=name)
+    assert (told["DeadLetterConfig"], told["LoggingConfig"]["LogGroup"]) == ({"TargetArn": queue}, "/rotators")
+    functions.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": f"{queue}-2"})
+    assert functions.get_function_configuration(FunctionName=name)["DeadLetterConfig"] == {"TargetArn": f"{queue}-2"}
+
+
 def test_what_a_function_called_is_told_with_the_secret_and_with_who_rotates_it(aws: Aws, rotator: str, name: str) -> None:
     make(aws, name)
-    rules = {"AutomaticallyAfterDays": 30}
-    version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=rotator, RotationRules=rules)["VersionId"]
+    secrets = aws.client("secretsmanager")
+    version = secrets.rotate_secret(SecretId=name, RotationLambdaARN=rotator, RotationRules={"AutomaticallyAfterDays": 30})["VersionId"]
     aws.wait_for_rotation(name, version)
-    arn = aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"]
+    arn = secrets.describe_secret(SecretId=name)["ARN"]
     calls = [call for call in aws.function_calls() if call.resource == arn]
     assert {call.action.removeprefix("secretsmanager:") for call in calls} >= {"DescribeSecret", "GetSecretValue", "PutSecretValue"}
     assert {(call.function, call.rotation_lambda_arn, call.kms_key_id) for call in calls} == {(rotator, rotator, None)}
