@@ -35,6 +35,13 @@ def restorable(folder: Path) -> Path:
     return file
 
 
+def impatient(folder: Path) -> Path:
+    """The example, of a provider whose changes count at once: one look is enough, however slow the machine is."""
+    file = folder / "impatient.toml"
+    file.write_text(re.sub(r"settles_within = \d+", "settles_within = 0", EXAMPLE.read_text()))
+    return file
+
+
 class HttpApiKeyBench(Bench):
     """An account of its own with one key that was made by hand; the provider may be shared."""
 

@@ -1,4 +1,4 @@
-"""Keys of an HTTP API through the common suite: with a provider that revokes for good, and with one that can make a revoked key valid again."""
+"""Keys of an HTTP API through the common suite: at a provider that revokes for good, and at one that can take a revocation back."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def provider() -> Iterator[HttpProvider]:
 
 
 class MadeByTheProvider(EngineSuite):
-    """What is different where createSecret makes the credential: it is valid before setSecret, and createSecret looks for one that is stored."""
+    """Here createSecret makes the credential: it is valid before setSecret, and createSecret looks for one that is stored."""
 
     def test_nothing_is_valid_or_changed_before_set(self, bench: Bench) -> None:
         before = bench.current

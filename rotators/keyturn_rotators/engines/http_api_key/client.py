@@ -69,8 +69,8 @@ def send(origin: Origin, call: Call, *, deadline: Deadline, place: Place) -> Ans
         with closing(sock), _ended_at(deadline, sock), closing(_secured(sock, origin)) as stream:
             answer, body = _exchange(origin, call, stream)
     except (OSError, http.client.HTTPException) as error:
-        deadline.remaining()  # what was cut off at the time limit says so, and not how it was cut off
-        raise place.unanswered(error) from None
+        cut_off = deadline.clock() >= deadline.at  # then it says how it was cut off, and not why
+        raise place.unanswered(TimeoutError() if cut_off else error) from None
     if len(body) > LARGEST_ANSWER:
         raise place.error(Kind.SERVER, f"the answer is longer than {LARGEST_ANSWER} bytes", "by what the list of keys can be narrowed")
     return Answer(status=answer.status, body=body, retry_after=_seconds(answer.headers.get("Retry-After")))

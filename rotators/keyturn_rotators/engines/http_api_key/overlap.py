@@ -96,7 +96,9 @@ class Overlap:
     def retire(self, old: Credential, context: Context) -> None:
         current = context.current()
         account = self._account(current, context)
-        self._of_another_time(account, old, current)
+        if account.key(old) == account.key(current) or (account.id(old) and account.id(old) == account.id(current)):
+            raise self._error(account.provider, "the old version has the current version's key", "which version is meant", old)
+        self._of_the_same_account(account, old, current)
         reply = account.test(old)
         if reply is not None:
             keys = account.keys()
@@ -115,12 +117,13 @@ class Overlap:
     def restore(self, old: Credential, context: Context) -> None:
         current = context.current()
         account = self._account(current, context)
-        self._of_another_time(account, old, current)
+        self._of_the_same_account(account, old, current)
         if account.test(old) is not None:
             return
         if account.provider.restore is None:
             raise Unsupported(f"the provider {account.provider.name} cannot make a revoked key valid again: rotate instead")
         account.holds(old)
+        context.confirm_idle()
         account.restore(old)
         if account.settled(old, accepted=True) is None:
             what = "the old key is refused after it was made valid again"
@@ -137,10 +140,8 @@ class Overlap:
         gone = {each.id for each in lost}
         return [each for each in keys if each.id not in gone]
 
-    def _of_another_time(self, account: Account, old: Credential, current: Credential) -> None:
-        """Raises RotationError where the old version's key is the current one, or one of another account."""
-        if account.key(old) == account.key(current) or (account.id(old) and account.id(old) == account.id(current)):
-            raise self._error(account.provider, "the old version has the current version's key", "which version is meant", old)
+    def _of_the_same_account(self, account: Account, old: Credential, current: Credential) -> None:
+        """Raises RotationError where the old version's other fields lead elsewhere than the current one's."""
         if name := next((name for name in sorted({PROVIDER} | account.provider.fields) if old.get(name) != current.get(name)), None):
             what = f"the old version's {name} is not the current version's"
             raise self._error(account.provider, what, "who wrote that version, and whether its key is still to be revoked by hand", old)
