@@ -5,7 +5,7 @@ name and the ARN that the first answer carries, because AWS also resolves names 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +52,18 @@ class Decision:
     allowed: bool
     reason: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """What a tenant may do to one secret."""
+
+    mirror: Decision
+    rotate: Decision
+
+    def to(self, verb: Verb) -> Decision:
+        """Whether it may do that."""
+        return self.mirror if verb is Verb.MIRROR else self.rotate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,18 +116,26 @@ def parse_secret_id(text: str) -> SecretId:
     return SecretId(name=found["name"], arn=text, account=found["account"], region=found["region"])
 
 
-def permitted(*, secret_id: str, verb: Verb, tenant: Tenant, connection: Connection) -> Decision:
-    """Decide, before AWS is asked anything, whether `tenant` may do `verb` to the secret through the connection."""
+def permissions(*, secret_id: str, tenant: Tenant, connection: Connection) -> Permissions:
+    """Decide, before AWS is asked anything, what `tenant` may do to the secret through the connection.
+
+    For all verbs at once: which rules are about the secret takes the time, and is the same for each.
+    """
     try:
         wanted = parse_secret_id(secret_id)
     except InvalidSecretIdError as error:
-        return Decision(allowed=False, reason="InvalidSpec", message=str(error))
+        return _whatever(Decision(allowed=False, reason="InvalidSpec", message=str(error)))
     elsewhere = _outside(wanted, connection)
     if elsewhere:
-        return _refusal(f'Secret "{wanted.name}" {elsewhere}')
+        return _whatever(_refusal(f'Secret "{wanted.name}" {elsewhere}'))
     if connection.kind is ConnectionKind.AWS_CONNECTION:
-        return _own_connection(tenant, connection)
-    return _by_rules(wanted.name, verb, tenant, connection)
+        return _whatever(_own_connection(tenant, connection))
+    return _by_rules(wanted.name, tenant, connection)
+
+
+def _whatever(decision: Decision) -> Permissions:
+    """The same for all verbs."""
+    return Permissions(mirror=decision, rotate=decision)
 
 
 def canonical_name_matches(requested: SecretId, *, answered_name: str, answered_arn: str, connection: Connection) -> Decision:
@@ -163,24 +183,33 @@ def _own_connection(tenant: Tenant, connection: Connection) -> Decision:
     return _refusal(f"{connection} serves its own namespace only, not {tenant.namespace}; make an AWSConnection there.")
 
 
-def _by_rules(name: str, verb: Verb, tenant: Tenant, connection: Connection) -> Decision:
+def _by_rules(name: str, tenant: Tenant, connection: Connection) -> Permissions:
     here = [rule for rule in connection.allow if _selects(rule.namespaces, tenant)]
     if not here:
-        return _refusal(f"{connection} has no rule in spec.allow for namespace {tenant.namespace}; have one added for it.")
+        return _whatever(_refusal(f"{connection} has no rule in spec.allow for namespace {tenant.namespace}; have one added for it."))
     named = [rule for rule in here if any(matches(pattern, name, namespace=tenant.namespace) for pattern in rule.secrets)]
     if not named:
         patterns = _listed({f'"{pattern}"' for rule in here for pattern in rule.secrets})
-        return _refusal(
-            f'{connection} does not allow namespace {tenant.namespace} the secret "{name}"; its patterns for that namespace are {patterns}:'
-            " have one added, or use a secret that they cover."
+        return _whatever(
+            _refusal(
+                f'{connection} does not allow namespace {tenant.namespace} the secret "{name}"; its patterns for that namespace are'
+                f" {patterns}: have one added, or use a secret that they cover."
+            )
         )
-    if not any(verb in rule.verbs for rule in named):
-        verbs = ", ".join(sorted({allowed.value for rule in named for allowed in rule.verbs}))
-        return _refusal(
-            f'{connection} allows namespace {tenant.namespace} only {verbs} on the secret "{name}", not {verb.value};'
-            " have the verb added to the rule."
-        )
-    return YES
+    verbs = {verb for rule in named for verb in rule.verbs}
+    return Permissions(
+        mirror=_verb(Verb.MIRROR, verbs, name, tenant, connection), rotate=_verb(Verb.ROTATE, verbs, name, tenant, connection)
+    )
+
+
+def _verb(verb: Verb, allowed: Set[Verb], name: str, tenant: Tenant, connection: Connection) -> Decision:
+    if verb in allowed:
+        return YES
+    verbs = ", ".join(sorted(one.value for one in allowed))
+    return _refusal(
+        f'{connection} allows namespace {tenant.namespace} only {verbs} on the secret "{name}", not {verb.value};'
+        " have the verb added to the rule."
+    )
 
 
 def _listed(patterns: set[str]) -> str:

@@ -47,7 +47,7 @@ class Gatherer:
         """What decides about a RotatingSecret. Its pods are counted when a consumer has changed."""
         namespace, name = secret.metadata.namespace, secret.metadata.name
         reach = await self.connections.of(secret)
-        may_mirror = reach.may(secret.spec.secret_id, Verb.MIRROR)
+        may_mirror = reach.may(Verb.MIRROR)
         runs = self.world.objects.runs_of(namespace, name)
         source = None
         if reach.aws is not None and may_mirror.allowed and secret.metadata.deletion_timestamp is None:
@@ -62,7 +62,7 @@ class Gatherer:
             secret=secret,
             connection=reach.failure,
             may_mirror=may_mirror,
-            may_rotate=reach.may(secret.spec.secret_id, Verb.ROTATE),
+            may_rotate=reach.may(Verb.ROTATE),
             source=source,
             target=self.world.targets.get((namespace, target_name(secret))),
             shape=shape(secret.spec.target),
@@ -146,7 +146,7 @@ class Gatherer:
         reach = await self.connections.of(parent)
         runs = self.world.objects.runs_of(namespace, parent.metadata.name)
         rotates = run.spec.action is RunAction.ROTATE and run.spec.trigger in {Trigger.MANUAL, Trigger.SCHEDULE}
-        permitted = reach.may(parent.spec.secret_id, Verb.ROTATE if rotates else Verb.MIRROR)
+        permitted = reach.may(Verb.ROTATE if rotates else Verb.MIRROR)
         source: SourceView | Failure | None = None
         has_value: bool | None = None
         consumers: Sequence[Consumer] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from keyturn.api import Auth, AWSConnection, ClusterAWSConnection, ClusterAWSConnectionSpec, ConnectionKind, RotatingSecret, Verb, duration
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure
-from keyturn.domain.permission import Connection, Decision, Tenant, canonical_name_matches, parse_secret_id, permitted
+from keyturn.domain.permission import YES, Connection, Decision, Permissions, Tenant, canonical_name_matches, parse_secret_id, permissions
 from keyturn.engine.keys import Key, Kind
 from keyturn.engine.ports import Aws, AwsConnections, Objects
 from keyturn.engine.world import World, connection_key
@@ -25,23 +25,17 @@ class Reach:
     aws: Aws | None = None
     failure: Failure | None = None
     permission: Connection | None = None
-    tenant: Tenant | None = None
+    permissions: Permissions | None = None  # of the object's namespace, to its secret: decided once a pass
     max_rotations: int = 1
 
-    def may(self, secret_id: str, verb: Verb) -> Decision:
-        """Whether the object's namespace may do this to the secret."""
-        if self.permission is None or self.tenant is None:
-            return Decision(allowed=True)  # the connection's own failure is said instead
-        return permitted(secret_id=secret_id, verb=verb, tenant=self.tenant, connection=self.permission)
-
-    def may_be_read(self, secret: RotatingSecret) -> bool:
-        """Whether AWS may be asked about the secret at all."""
-        return self.may(secret.spec.secret_id, Verb.MIRROR).allowed
+    def may(self, verb: Verb) -> Decision:
+        """Whether the object's namespace may do this to its secret."""
+        return self.permissions.to(verb) if self.permissions is not None else YES  # the connection's own failure is said instead
 
     def answers_for(self, secret_id: str, *, name: str, arn: str) -> Decision:
         """Whether AWS's answer is about the secret that was permitted."""
         if self.permission is None:
-            return Decision(allowed=True)
+            return YES
         return canonical_name_matches(parse_secret_id(secret_id), answered_name=name, answered_arn=arn, connection=self.permission)
 
 
@@ -72,7 +66,9 @@ class Connections:
             aws = await self.client(key, found)
         except OutsideError as error:
             return Reach(key=key, failure=failure_of(error))
-        return Reach(key=key, aws=aws, permission=permission_view(key, found), tenant=tenant, max_rotations=found.spec.max_rotations)
+        connection = permission_view(key, found)
+        allowed = permissions(secret_id=secret.spec.secret_id, tenant=tenant, connection=connection)
+        return Reach(key=key, aws=aws, permission=connection, permissions=allowed, max_rotations=found.spec.max_rotations)
 
     async def client(self, key: Key, connection: AWSConnection | ClusterAWSConnection) -> Aws:
         """The shared client of a connection."""

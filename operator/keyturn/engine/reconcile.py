@@ -14,6 +14,7 @@ from keyturn.api import (
     RotatingSecret,
     RotatingSecretStatus,
     RotationRun,
+    Verb,
 )
 from keyturn.domain import announce
 from keyturn.domain import conditions as cond
@@ -113,7 +114,7 @@ class Reconciler:
 
     def _follow(self, key: Key, secret: RotatingSecret, reach: Reach) -> None:
         """Keep the catalog looking at the secrets that somebody uses, and at no others."""
-        wanted = (reach.aws.catalog, secret.spec.secret_id) if reach.aws is not None and reach.may_be_read(secret) else None
+        wanted = (reach.aws.catalog, secret.spec.secret_id) if reach.aws is not None and reach.may(Verb.MIRROR).allowed else None
         known = self._followed.get(key)
         if known == wanted:
             return

@@ -18,7 +18,7 @@ from keyturn.domain.permission import (
     Tenant,
     canonical_name_matches,
     parse_secret_id,
-    permitted,
+    permissions,
 )
 
 ACCOUNT = "111122223333"
@@ -43,7 +43,8 @@ def ask(
     labels: Mapping[str, str] | None = None,
     verb: Verb = Verb.MIRROR,
 ) -> Decision:
-    return permitted(secret_id=secret_id, verb=verb, tenant=Tenant(namespace=namespace, labels=labels or {}), connection=connection)
+    found = permissions(secret_id=secret_id, tenant=Tenant(namespace=namespace, labels=labels or {}), connection=connection)
+    return found.to(verb)
 
 
 class TestSecretIds:
