@@ -35,9 +35,12 @@ class Place:
         cause = _cause(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             check = f"the host name in the secret, and that the server's authority is known: the system's, or the file of {CA_BUNDLE}"
-            return self.error(Kind.TLS, f"the server's certificate is not trusted: {cause.verify_message}", check)
+            why = getattr(cause, "verify_message", None) or "it cannot be verified"  # only the ssl module's own errors have one
+            return self.error(Kind.TLS, f"the server's certificate is not trusted: {why}", check)
         if isinstance(cause, ssl.SSLError):
-            return self.error(Kind.TLS, f"no TLS connection came about ({cause.reason})", "the server's TLS versions and certificate")
+            return self.error(
+                Kind.TLS, f"no TLS connection came about ({getattr(cause, 'reason', None)})", "the server's TLS versions and certificate"
+            )
         return self.error(Kind.NETWORK, f"no answer from the server ({type(cause).__name__})", NO_ANSWER)
 
     def without_tls(self) -> RotationError:

@@ -155,7 +155,7 @@ class EngineSuite:
         assert end >= len(ROTATION), "a rotation makes requests"
 
     def test_a_rotation_that_died_is_followed_by_another(self, bench: Bench) -> None:
-        # Where there is one credential at a time, the one that was set last is known to the version of that rotation only: AWS repeats that.
+        # With one credential at a time, what was set last is known to the version of its rotation only: AWS repeats that one.
         for done in range(1, len(ROTATION) if Capability.OVERLAP in self.capabilities else 2):
             bench.steps(ROTATION[:done], bench.store.start(APP))
             bench.rotate()

@@ -58,7 +58,7 @@ def _own(named: str, environ: Mapping[str, str]) -> Engine:
     module, _, name = named.partition(":")
     try:
         return _made(module, name, environ)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         check = f"that the function's package holds {named}, and that the class has from_environment"
         raise RotationError(Kind.POLICY, f"the engine of {ENGINE} cannot be loaded ({type(error).__name__})", check=check) from None
 

@@ -68,3 +68,30 @@ def test_a_difference_of_the_connection_is_named(name: str) -> None:
 
 def test_user_and_password_are_no_difference_of_the_connection() -> None:
     assert Credential(FIELDS).differs_from(Credential(FIELDS | {"username": "x", "password": "y", "note": 1})) is None
+
+
+@pytest.mark.parametrize("value", ["text", "[1]", "{", "", '{"a": NaN}', '{"a": -Infinity}', "[" * 100_000])
+def test_what_is_not_a_json_object_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(RotationError, match="not a JSON object") as refused:
+        Credential.parse(value, secret="arn:x")
+    assert refused.value.__suppress_context__
+    assert value not in ("", "{") or "arn:x" in str(refused.value)
+
+
+def test_letters_of_other_alphabets_stay_as_long_as_they_are() -> None:
+    value = '{"note": "ü漢😀"}'
+    assert Credential.parse(value, secret="x").to_json() == value
+
+
+def test_what_json_can_say_and_utf8_cannot_is_carried_along_all_the_same() -> None:
+    value = Credential.parse(r'{"note": "\ud800", "other": "ü"}', secret="x").to_json()
+    assert value.encode()
+    assert Credential.parse(value, secret="x").get("note") == "\ud800"
+
+
+def test_a_value_without_any_of_awss_fields_is_a_value() -> None:
+    credential = Credential.parse('{"api_key": "k"}', secret="x")
+    assert credential.text("api_key") == "k"
+    assert credential.replaced(api_key="l", note=1).without("note").to_json() == '{"api_key": "l"}'
+    assert credential.tls
+    assert credential.superuser_secret is None

@@ -11,9 +11,8 @@ from moto import mock_aws
 
 from keyturn_rotators import lambda_handler
 from keyturn_rotators.credential import Credential
-from keyturn_rotators.engines import chooser
-from keyturn_rotators.engines.postgres import AlternatingUsers, SingleUser
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.engines.postgres import SingleUser
+from keyturn_rotators.errors import RotationError, Unsupported
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -70,22 +69,31 @@ def test_a_lambda_that_is_about_to_end_does_not_begin_a_step(client: "SecretsMan
         lambda_handler.handler(event("createSecret"), LambdaContext(1_500))
 
 
-@pytest.mark.parametrize("engine", ["postgres", "aurora-postgresql", "Postgres"])
-def test_a_secret_without_a_superuser_is_rotated_as_a_single_user(engine: str) -> None:
-    assert isinstance(chooser({})(Credential({"engine": engine})), SingleUser)
+@pytest.mark.parametrize("step", ["retireSecret", "restoreSecret"])
+def test_an_engine_that_cannot_is_answered_with_its_reason_and_has_not_failed(
+    client: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def cannot(engine: SingleUser, old: Credential, context: object) -> None:
+        raise Unsupported("there is nothing to set")
+
+    for method in ("retire", "restore"):
+        monkeypatch.setattr(SingleUser, method, cannot)
+    value = {"engine": "postgres", "host": "h", "username": "app"}
+    created = client.create_secret(Name="app", SecretString=json.dumps(value | {"password": "canary-old"}))
+    client.put_secret_value(SecretId="app", SecretString=json.dumps(value | {"password": "canary-new"}))
+    asked = event(step, created["ARN"]) | {"ClientRequestToken": created["VersionId"]}
+    assert lambda_handler.handler(asked, LambdaContext()) == {"step": step, "result": "Unsupported", "message": "there is nothing to set"}
 
 
-def test_a_secret_with_a_superuser_is_rotated_with_two_users() -> None:
-    assert isinstance(chooser({})(Credential({"engine": "postgres", "masterarn": "arn:x"})), AlternatingUsers)
-
-
-def test_the_functions_own_strategy_overrules_the_secret() -> None:
-    choose = chooser({"KEYTURN_STRATEGY": "SingleUser"})
-    assert isinstance(choose(Credential({"engine": "postgres", "masterarn": "arn:x"})), SingleUser)
-
-
-@pytest.mark.parametrize(("engine", "environ"), [("oracle", {}), ("postgres", {"KEYTURN_STRATEGY": "__doc__"})])
-def test_an_engine_or_a_strategy_that_is_not_known_is_refused(engine: str, environ: dict[str, str]) -> None:
-    with pytest.raises(RotationError) as refused:
-        chooser(environ)(Credential({"engine": engine}))
-    assert refused.value.kind is Kind.POLICY
+@pytest.mark.parametrize(("step", "method"), [("retireSecret", "retire"), ("restoreSecret", "restore")])
+def test_the_operators_own_steps_name_the_version_and_say_when_they_are_done(
+    client: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, step: str, method: str
+) -> None:
+    asked_for = []
+    monkeypatch.setattr(SingleUser, method, lambda engine, old, context: asked_for.append(old.password))
+    value = {"engine": "postgres", "host": "h", "username": "app"}
+    created = client.create_secret(Name="app", SecretString=json.dumps(value | {"password": "old"}))
+    client.put_secret_value(SecretId="app", SecretString=json.dumps(value | {"password": "new"}))
+    asked = {"Step": step, "SecretId": created["ARN"], "ClientRequestToken": created["VersionId"]}
+    assert lambda_handler.handler(asked, LambdaContext()) == {"step": step, "result": "Done"}
+    assert asked_for == ["old"]

@@ -73,3 +73,22 @@ def test_a_policy_that_allows_no_password_is_refused(environ: dict[str, str]) ->
 
 def test_a_class_whose_characters_are_all_excluded_does_no_harm_where_not_each_is_required() -> None:
     assert not set(policy(EXCLUDE_CHARACTERS=string.digits, REQUIRE_EACH_INCLUDED_TYPE="false").generate()) & set(string.digits)
+
+
+def test_a_variable_of_our_own_goes_before_awss() -> None:
+    made = policy(PASSWORD_LENGTH="64", KEYTURN_PASSWORD_LENGTH="48", EXCLUDE_NUMBERS="false", KEYTURN_EXCLUDE_NUMBERS="true").generate()
+    assert len(made) == 48
+    assert not set(made) & set(string.digits)
+
+
+def test_what_the_back_end_cannot_take_is_left_out_whatever_the_variables_say() -> None:
+    limited = PasswordPolicy.from_environment({"EXCLUDE_CHARACTERS": "", "PASSWORD_LENGTH": "4000"}, excluded="x", forbidden=";'")
+    made = set(limited.generate())
+    assert "x" in made
+    assert not made & set(";'")
+
+
+def test_a_back_end_that_takes_short_passwords_only_gets_short_ones_and_a_longer_wish_is_refused() -> None:
+    assert len(PasswordPolicy.from_environment({}, excluded="", longest=16).generate()) == 16
+    with pytest.raises(RotationError, match="at most 16 characters"):
+        PasswordPolicy.from_environment({"PASSWORD_LENGTH": "17"}, excluded="", longest=16)

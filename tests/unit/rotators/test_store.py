@@ -142,3 +142,16 @@ def test_a_binary_value_is_refused(client: "SecretsManagerClient") -> None:
     with pytest.raises(RotationError, match="binary") as refused:
         store(client).read(arn, label=CURRENT)
     assert "canary" not in str(refused.value)
+
+
+def test_a_version_is_read_by_its_id_alone_and_asked_for_once(client: "SecretsManagerClient", secret: str) -> None:
+    first = client.describe_secret(SecretId=secret)["VersionIdsToStages"]
+    version = next(iter(first))
+    client.put_secret_value(SecretId=secret, SecretString="{}")
+    pauses: list[float] = []
+    assert (
+        store(client, pauses).read(secret, version=version) == client.get_secret_value(SecretId=secret, VersionId=version)["SecretString"]
+    )
+    with pytest.raises(VersionMissing):
+        store(client, pauses).read(secret, version="11111111-2222-4333-8444-555555555555")
+    assert pauses == []
