@@ -69,7 +69,7 @@ class HttpApiKeyBench(Bench):
         }
         admin = provider.admin_secret(provider="acme") | ({"url": url} if url else {})
         super().__init__(life, value | dict(fields or {}), superuser=admin)
-        self.environ = {"KEYTURN_ENGINE": "keyturn_rotators.engines.http_api_key:Overlap", "KEYTURN_PROVIDER_FILE": str(file)}
+        self.environ = {"KEYTURN_PROVIDER_FILE": str(file)}
 
     def can_login(self, credential: Credential) -> bool:
         return self.provider.accepts(credential.text("api_key"))

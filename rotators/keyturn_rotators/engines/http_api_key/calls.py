@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.http_api_key import pointer
 from keyturn_rotators.engines.http_api_key.client import Answer, Call, Origin, send
 from keyturn_rotators.engines.http_api_key.declaration import ADMIN, CURRENT, Declared, Login, Provider
-from keyturn_rotators.engines.http_api_key.templates import Placeholder, Resolve, Unfit, render_json
+from keyturn_rotators.engines.http_api_key.templates import Placeholder, Resolve, Unfit, is_host, render_json
 from keyturn_rotators.engines.http_api_key.values import Values
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
@@ -20,6 +21,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds; between attempts where the provider na
 SPARE = 1.0  # seconds of a step that no pause may use up
 LONGEST_WORDS = 200  # letters of what the provider says to a refusal
 SHORTEST_HIDDEN = 4  # letters; shorter ones are words such as "1", and no secrets
+_PATH = re.compile(r"[A-Za-z0-9._/-]*")
 Sleep = Callable[[float], None]
 
 
@@ -163,9 +165,8 @@ def origin(provider: Provider, values: Values, resolve: Resolve) -> Origin:
         port = url.port or (443 if url.scheme == "https" else 80)
     except ValueError:
         url, port = urlsplit(""), 0
-    plain = url.path.replace("/", "").replace("-", "").replace("_", "").replace(".", "")
-    sound = url.hostname and url.username is None and not url.query and not url.fragment and (plain.isalnum() or not plain)
-    if url.scheme not in ("https", "http") or not sound or not text.isascii() or ".." in url.path:
+    sound = is_host(url.hostname or "") and url.username is None and not url.query and not url.fragment and _PATH.fullmatch(url.path)
+    if url.scheme not in ("https", "http") or not sound or ".." in url.path:
         raise values.error("its URL is not one", f"the declaration's url ({provider.url.literal or parts[0]}): https://HOST[:PORT][/PATH]")
     if url.scheme == "http" and values.secret.tls:
         check = 'the URL; where the provider shall be asked in plaintext, "ssl": false in the secret'

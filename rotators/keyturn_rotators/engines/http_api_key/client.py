@@ -19,6 +19,7 @@ from keyturn_rotators.errors import Kind
 from keyturn_rotators.network import CONNECT_WITHIN, Place
 from keyturn_rotators.tls import client_context
 
+WITHOUT_BODY = (204, 304)  # statuses
 LARGEST_ANSWER = 4 * 1024 * 1024  # bytes
 AGENT = "keyturn-rotator"
 
@@ -56,10 +57,7 @@ class Answer:
 
     def json(self) -> object:
         """The body as JSON; None where it is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        return _json(self.body)
 
 
 def send(origin: Origin, call: Call, *, deadline: Deadline, place: Place) -> Answer:
@@ -86,9 +84,20 @@ def _exchange(origin: Origin, call: Call, stream: socket.socket) -> tuple[http.c
     try:
         connection.request(call.method, origin.base + call.target, body=call.body, headers={"User-Agent": AGENT} | dict(call.headers))
         with connection.getresponse() as answer:
-            return answer, answer.read(LARGEST_ANSWER + 1)
+            body = answer.read(LARGEST_ANSWER + 1)
     except ssl.SSLError:
         raise ConnectionResetError from None  # TLS was there: the connection broke
+    if not _is_whole(answer, body):
+        raise http.client.IncompleteRead(b"")
+    return answer, body
+
+
+def _is_whole(answer: http.client.HTTPResponse, body: bytes) -> bool:
+    """Python takes a connection that ends for the end of headers and body: an answer that was cut off would prove something."""
+    length = answer.headers.get("Content-Length", "")
+    if length.isdigit():
+        return len(body) == min(int(length), LARGEST_ANSWER + 1)
+    return answer.chunked or answer.status in WITHOUT_BODY or len(body) > LARGEST_ANSWER or _json(body) is not None
 
 
 @contextmanager
@@ -109,6 +118,13 @@ def _ended_at(deadline: Deadline, sock: socket.socket) -> Iterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _seconds(value: str | None) -> float | None:

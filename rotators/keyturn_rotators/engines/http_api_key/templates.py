@@ -125,6 +125,11 @@ def templates_in(content: Json) -> Iterator[Template]:
                 yield from templates_in(value)
 
 
+def is_host(text: str) -> bool:
+    """Whether it can be a host's name or its IPv4 address, or a part of one."""
+    return bool(_HOST.fullmatch(text)) and ".." not in text
+
+
 def _checked(match: re.Match[str]) -> Placeholder:
     source, name = match[1], match[2]
     if source == LABEL and name is None:
@@ -142,7 +147,10 @@ def _checked(match: re.Match[str]) -> Placeholder:
 def _plain(placeholder: Placeholder, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unfit(f"{placeholder} is neither a text nor a whole number")
-    return str(value)
+    text = str(value)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Unfit(f"{placeholder} has half a character, which JSON can say and nothing else")
+    return text
 
 
 def _segment(placeholder: Placeholder, text: str) -> str:
@@ -158,6 +166,6 @@ def _header(placeholder: Placeholder, text: str) -> str:
 
 
 def _host(placeholder: Placeholder, text: str) -> str:
-    if not _HOST.fullmatch(text) or ".." in text:
+    if not is_host(text):
         raise Unfit(f"{placeholder} is not a part of a host name")
     return text
