@@ -14,7 +14,7 @@ from keyturn_rotators.credential import Credential
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
-REFUSED = (1045, 3118, 4151)  # the password, an account that is locked (MySQL, MariaDB)
+REFUSED = (1045, 2012, 3118, 4151)  # the password, no such user (go-mysql-server), an account that is locked (MySQL, MariaDB)
 
 
 class Session(Held):
@@ -72,7 +72,7 @@ class MySqlBench(Bench):
         return self.server.execute(sql, *params)
 
 
-def made(server: MySqlServer, strategy: str) -> Iterator[MySqlBench]:
+def made(server: MySqlServer, strategy: str, *, kind: type[MySqlBench] = MySqlBench) -> Iterator[MySqlBench]:
     life = Life()
     with MortalProxy(server.host, server.port, life=life) as proxy:
-        yield MySqlBench(server, life, proxy, strategy=strategy)
+        yield kind(server, life, proxy, strategy=strategy)

@@ -94,8 +94,13 @@ class MySqlServer:
             "ssl": self.tls,
         } | extra
 
+    @staticmethod
+    def granted(database: str) -> str:
+        """The name of a database as GRANT takes it, where `_` and `%` stand for other characters."""
+        return database.replace("_", "\\_").replace("%", "\\%")
+
     def _grant(self, database: str, username: str, *, host: str, option: str = "") -> None:
-        where = quoted(pattern(database)).replace("%", "%%")
+        where = quoted(self.granted(database)).replace("%", "%%")
         self.execute(f"GRANT {self.privileges} ON {where}.* TO %s@%s{option}", username, host)
 
     def _create_user(self, username: str, password: str, *, host: str) -> None:
@@ -107,13 +112,8 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def pattern(name: str) -> str:
-    """The name of a database as GRANT takes it, where `_` and `%` stand for other characters."""
-    return name.replace("_", "\\_").replace("%", "\\%")
-
-
 def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

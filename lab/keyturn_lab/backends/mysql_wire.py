@@ -1,8 +1,8 @@
 """A server that speaks MySQL 8's protocol, in memory: go-mysql-server, built once per user from its pinned Go module.
 
-It stands in for MySQL where MariaDB cannot: logins with caching_sha2_password, and roles and grants as MySQL 8 writes them. It is not MySQL:
-it has no ACCOUNT LOCK, no second password, no column grants, lets no user change its own password without naming its plugin, and does not tell
-whose a session is.
+It stands in for MySQL where MariaDB cannot: logins with caching_sha2_password, and roles and grants as MySQL 8 writes them. It is not
+MySQL: it has no ACCOUNT LOCK, no second password and no column grants, it does not know ALTER USER USER(), and it does not tell whose a
+session is.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Self
 
 from pymysql.err import MySQLError
 
-from keyturn_lab.backends.mysql_client import Certificate, MySqlServer, quoted
+from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
 from keyturn_lab.controlplane.binaries import Module, cache_root, complete, digest
 from keyturn_lab.controlplane.build import build
 from keyturn_lab.ports import free_port
@@ -46,10 +46,10 @@ class MySqlWire(MySqlServer):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._cleanup.close()
 
-    def create_role(self, name: str, *, database: str) -> None:
-        """Create a role that may read the database."""
-        self.execute("CREATE ROLE %s", name)
-        self.execute(f"GRANT SELECT ON {quoted(database)}.* TO %s", name)
+    @staticmethod
+    def granted(database: str) -> str:
+        """It knows no patterns."""
+        return database
 
     def _start(self) -> None:
         self.port = free_port()

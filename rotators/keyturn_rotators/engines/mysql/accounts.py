@@ -23,7 +23,7 @@ LIMITS = {
 LIMITS_OF_MARIADB = LIMITS | {"max_statement_time": "MAX_STATEMENT_TIME"}
 DEMANDS = {"x509_subject": "SUBJECT", "x509_issuer": "ISSUER", "ssl_cipher": "CIPHER"}
 LOCKED = {
-    True: "(SELECT JSON_VALUE(Priv, '$.account_locked') IN ('1', 'true') FROM mysql.global_priv g WHERE g.Host = u.Host AND g.User = u.User)",
+    True: "(SELECT JSON_VALUE(Priv, '$.account_locked') IN ('1', 'true') FROM mysql.global_priv WHERE Host = u.Host AND User = u.User)",
     False: "u.account_locked = 'Y'",
 }
 

@@ -12,7 +12,7 @@ from pymysql.err import InterfaceError, MySQLError
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mysql import ed25519
-from keyturn_rotators.engines.mysql.explanations import REFUSED, SYNTAX, explained
+from keyturn_rotators.engines.mysql.explanations import NO_SUCH_LOGIN, REFUSED, SYNTAX, explained
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place, connect
 from keyturn_rotators.proof import is_taken
@@ -21,7 +21,7 @@ from keyturn_rotators.tls import client_context
 PORT = 3306
 LOCK_WITHIN = 3  # seconds; a lock that we wait for holds up the app's own statements behind us
 LONGEST_WORDS = 300  # characters of a server's message
-CLIENT_ERRORS = range(2000, 3000)  # the driver's own: no answer, or not one that it understands
+CLIENT_ERRORS = frozenset(range(2000, 3000)) - {NO_SUCH_LOGIN}  # the driver's own: no answer, or not one that it understands
 # SHOW GRANTS is written by the rules of the session, and a GRANT must never make a user without a password.
 MODE = "STRICT_TRANS_TABLES"
 MODE_OF_MARIADB = f"{MODE},NO_AUTO_CREATE_USER"

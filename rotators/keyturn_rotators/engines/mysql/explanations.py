@@ -8,6 +8,7 @@ from keyturn_rotators.errors import Kind
 SYNTAX = 1064
 ACCESS_DENIED = 1045  # at login: the password; later: a right
 NO_SUCH_TABLE = 1146
+NO_SUCH_LOGIN = 2012  # of Vitess, where no user of that name may log in by that way
 NO_SUCH_THREAD = 1094
 KILL_DENIED = 1095
 PASSWORD_POLICY = frozenset({1290, 1819})  # MariaDB's strict_password_validation takes no hashes; a password that is too simple
@@ -47,6 +48,7 @@ _MEANINGS: dict[int, tuple[Kind, str]] = {
     1820: (Kind.POLICY, "the user: its password has expired and must be changed by hand once (ALTER USER)"),
     1836: _WRITER,
     1862: (Kind.POLICY, "the user: its password has expired and must be changed by hand once (ALTER USER)"),
+    NO_SUCH_LOGIN: _LOGIN,
     3118: _LOGIN,
     3159: (Kind.TLS, "the field ssl of the secret: the server takes connections with TLS only"),
     3638: _PASSWORD,
