@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pg8000.exceptions import DatabaseError
+from tests.support.cloudformation import Template
 from tests.support.iam import calls_of, judge, statements
 from tests.support.terraform import Terraform, program, provider
 
@@ -99,10 +100,11 @@ class Orders:
         network = aws.client("ec2").describe_subnets()["Subnets"][0]
         groups = aws.client("ec2").describe_security_groups()["SecurityGroups"]
         self.subnet = network["SubnetId"]
+        self.key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
         self._variables: dict[str, Any] = {
             "app": json.dumps(pg.secret("orders_app", PASSWORD, dbname="orders")),
             "admin": json.dumps(pg.secret("orders_admin", ADMIN_PASSWORD)),
-            "key": aws.client("kms").create_key()["KeyMetadata"]["Arn"],
+            "key": self.key,
             "subnet": self.subnet,
             "security_group": next(group["GroupId"] for group in groups if group["VpcId"] == network["VpcId"]),
             "retention": 30,
@@ -125,6 +127,18 @@ class Orders:
     def rotate(self) -> None:
         version = self.aws.client("secretsmanager").rotate_secret(SecretId="orders/app")["VersionId"]
         self.aws.wait_for_rotation("orders/app", version, timeout=120)
+
+    def version(self) -> str:
+        """What is current."""
+        return self.aws.client("secretsmanager").get_secret_value(SecretId="orders/app")["VersionId"]
+
+    def invoke(self, step: str, version: str) -> dict[str, str]:
+        """One of the steps that AWS lacks, as the operator calls it."""
+        arn = self.aws.client("secretsmanager").describe_secret(SecretId="orders/app")["ARN"]
+        event = {"Step": step, "SecretId": arn, "ClientRequestToken": version}
+        answer = self.aws.client("lambda").invoke(FunctionName="orders-rotator", Payload=json.dumps(event))
+        done: dict[str, str] = json.load(answer["Payload"])
+        return done
 
     def value(self) -> dict[str, str]:
         answer = self.aws.client("secretsmanager").get_secret_value(SecretId="orders/app")
@@ -176,6 +190,17 @@ def test_a_rotation_calls_nothing_that_the_roles_policies_refuse_and_they_allow_
     verdict = judge(statements(orders.rotator["policy_json"]), calls)
     assert verdict.refused == ()
     assert set(verdict.unused) == NEVER_CALLED_BY_THE_CODE
+
+
+def test_retiring_and_restoring_the_old_credential_is_within_the_policies_too(orders: Orders) -> None:
+    old = orders.version()
+    orders.rotate()
+    orders.aws.reset_calls()
+    retired, restored = (orders.invoke(step, old) for step in ("retireSecret", "restoreSecret"))
+    assert (retired["result"], restored["result"]) == ("Done", "Done")
+    calls = calls_of(orders.aws.function_calls())
+    assert calls
+    assert judge(statements(orders.rotator["policy_json"]), calls).refused == ()
 
 
 def test_the_role_refuses_a_secret_that_another_function_rotates(orders: Orders) -> None:
@@ -230,6 +255,24 @@ def test_a_second_plan_finds_nothing_to_do_and_a_change_is_made_in_place(orders:
     [group] = orders.aws.client("logs").describe_log_groups()["logGroups"]
     assert group["retentionInDays"] == 90
     orders.apply()
+
+
+def test_the_sam_template_makes_the_same_policies(orders: Orders) -> None:
+    arns = {secret["Name"]: secret["ARN"] for secret in orders.aws.client("secretsmanager").list_secrets()["SecretList"]}
+    template = Template(
+        ROOT / "infra" / "sam" / "template.yaml",
+        attributes={"DeadLetters.Arn": orders.rotator["dead_letter_queue_arn"]},
+        pseudo={"AWS::AccountId": "123456789012"},
+        FunctionName="orders-rotator",
+        SecretArns=[arns["orders/app"]],
+        SuperuserSecretArns=[arns["orders/admin"]],
+        SecretsKmsKeyArn=orders.key,
+        SubnetIds=[orders.subnet],
+    )
+    iam = orders.aws.client("iam")
+    for policy in template.properties("Role")["Policies"]:
+        made = iam.get_role_policy(RoleName=orders.rotator["role_name"], PolicyName=policy["PolicyName"])["PolicyDocument"]
+        assert statements(policy["PolicyDocument"]) == statements(made)
 
 
 def test_every_page_that_shows_a_policy_shows_the_one_that_the_module_makes(orders: Orders) -> None:

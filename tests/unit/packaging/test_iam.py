@@ -67,7 +67,9 @@ def test_what_is_not_understood_is_an_error_and_not_a_yes(unknown: dict[str, Any
 
 
 def test_a_secret_with_a_key_of_its_own_needs_the_key_through_secrets_manager() -> None:
-    put = FunctionCall(function=ROTATOR, action="secretsmanager:PutSecretValue", resource=ORDERS, rotation_lambda_arn=ROTATOR, kms_key_id=KEY)
+    put = FunctionCall(
+        function=ROTATOR, action="secretsmanager:PutSecretValue", resource=ORDERS, rotation_lambda_arn=ROTATOR, kms_key_id=KEY
+    )
     actions = [(call.action, call.resource, call.context) for call in calls_of([put])]
     via = {"kms:viaservice": "secretsmanager.eu-west-1.amazonaws.com"}
     assert actions == [
