@@ -9,6 +9,7 @@ from keyturn.adapters.kube.lists import items, paths, serves
 from keyturn.adapters.kube.workload_views import workload_view
 from keyturn.adapters.kube.workloads import KubeWorkloads
 from keyturn.api import API_VERSION, RotatingSecret, RotationRun
+from keyturn.domain import conditions as cond
 from keyturn.domain.consumers import Consumer, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import PodView, WorkloadKind, WorkloadView
@@ -49,6 +50,24 @@ async def runs(client: KubeClient, namespace: str, of: str) -> list[RotationRun]
     path = f"{API}/namespaces/{namespace}/rotationruns"
     found = [RotationRun.model_validate(raw) async for raw in items(client, path) if raw["spec"]["secretRef"]["name"] == of]
     return sorted(found, key=lambda run: (str(run.metadata.creation_timestamp), run.metadata.name), reverse=True)
+
+
+async def run(client: KubeClient, namespace: str, name: str) -> RotationRun | None:
+    """One run, or None if it is gone by now."""
+    try:
+        raw = await client.request("GET", f"{API}/namespaces/{namespace}/rotationruns/{name}", subject=f"RotationRun {namespace}/{name}")
+    except OutsideError as error:
+        if error.kind is not FailureKind.MISSING:
+            raise
+        return None
+    return RotationRun.model_validate(raw)
+
+
+def standing(run: RotationRun) -> str:
+    """How a run stands, or how it ended, in the words of its conditions."""
+    types = ("Complete", "Failed", cond.STALLED, cond.RECONCILING)
+    found = next((found for type_ in types if (found := cond.find(run.status.conditions, type_))), None)
+    return f"{found.reason}: {found.message}" if found else "the operator has not looked at it yet"
 
 
 async def workloads(client: KubeClient, namespace: str) -> list[WorkloadView]:

@@ -49,8 +49,8 @@ def _print(run: RotationRun, output: str | None) -> None:
     if output:
         print_data(run.to_dict(), output)
         return
-    end = next((found for type_ in ("Complete", "Failed") if (found := cond.find(run.status.conditions, type_))), None)
-    click.echo(f"{run.metadata.name}: {end.reason}: {end.message}" if end else f"rotationrun.keyturn.dev/{run.metadata.name} created")
+    seen = bool(run.status.conditions)
+    click.echo(f"{run.metadata.name}: {read.standing(run)}" if seen else f"rotationrun.keyturn.dev/{run.metadata.name} created")
 
 
 async def _create(client: KubeClient, namespace: str, name: str, reason: str | None, *, urgent: bool, rollout: bool) -> RotationRun:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from keyturn.api import RotatingSecret, rfc3339
+from keyturn.adapters.kube.client import KubeClient
+from keyturn.api import RotatingSecret, RotationRun, rfc3339
 from keyturn.cli import read
 from keyturn.cli.session import NOT_READY, Place, output_option, placed, print_data
 from keyturn.cli.text import age
@@ -35,7 +36,7 @@ async def status(place: Place, name: str | None, output: str | None) -> int:
             found = [await read.secret(client, namespace, name)]
         else:
             found = await read.secrets(client, () if place.everywhere else (namespace,))
-        chains = [chain(secret, await read.consumers(client, secret)) for secret in found]
+        chains = [chain(secret, await read.consumers(client, secret), await _active(client, secret)) for secret in found]
     if output:
         print_data(chains, output)
     elif chains:
@@ -45,7 +46,12 @@ async def status(place: Place, name: str | None, output: str | None) -> int:
     return 0 if all(one["ready"]["status"] == "True" for one in chains) else NOT_READY
 
 
-def chain(secret: RotatingSecret, consumers: Sequence[tuple[Consumer, Sequence[PodView]]]) -> Json:
+async def _active(client: KubeClient, secret: RotatingSecret) -> RotationRun | None:
+    name = secret.status.active_run
+    return await read.run(client, secret.metadata.namespace, name) if name else None
+
+
+def chain(secret: RotatingSecret, consumers: Sequence[tuple[Consumer, Sequence[PodView]]], active: RotationRun | None) -> Json:
     """The chain as data: versions, times and counts, never a value."""
     seen, ready = secret.status, cond.find(secret.status.conditions, cond.READY)
     source, mirror, times = seen.source, seen.mirror, seen.rotation
@@ -75,6 +81,7 @@ def chain(secret: RotatingSecret, consumers: Sequence[tuple[Consumer, Sequence[P
         },
         "workloads": [_workload(consumer, pods, content, limits) for consumer, pods in consumers],
         "activeRun": seen.active_run,
+        "activeRunStanding": read.standing(active) if active else None,
     }
 
 
@@ -109,7 +116,7 @@ def drawn(data: Json, now: datetime) -> str:
     head = f"{data['name']} (namespace {data['namespace']}): {'Ready' if ready['status'] == 'True' else ready['reason']}"
     lines = [head, f"  {ready['message']}"]
     if data["activeRun"]:
-        lines.append(f"  RotationRun {data['activeRun']} is active")
+        lines.append(f"  RotationRun {data['activeRun']} is active: {data['activeRunStanding'] or 'it is over by now'}")
     rotated = f", rotated {_ago(aws['lastRotationTime'], now)}" if aws["lastRotationTime"] else ""
     following = f", next rotation {aws['nextRotationTime']}" if aws["nextRotationTime"] else ""
     lines.append(

@@ -9,6 +9,7 @@ from typing import Any
 
 from keyturn.api import (
     MAX_WORKLOADS,
+    Condition,
     ForeignRotation,
     MirrorStatus,
     RejectedVersion,
@@ -266,18 +267,25 @@ class Record:
             found = cond.merge(self.run.status.conditions, self.verdict, generation=generation, now=self.now)
         steps = [self.steps[name] for name in StepName if name in self.steps]
         return self.base.model_copy(
-            update={"observed_generation": generation, "steps": steps, "conditions": found, "summary": self._summary(steps)}
+            update={"observed_generation": generation, "steps": steps, "conditions": found, "summary": self._summary(steps, found)}
         )
 
-    def _summary(self, steps: list[Step]) -> RunSummary:
+    def _summary(self, steps: list[Step], conditions: list[Condition]) -> RunSummary:
         counted = self.base.adoption
         current = next((step for step in steps if step.state not in ENDED), None)
         end = self.end or (self.base.summary.step if self.base.summary and self.base.completion_time else None)
         took = self.base.completion_time - self.base.start_time if self.base.completion_time and self.base.start_time else None
         return RunSummary(
-            step=end or (f"{current.name.value}{'' if current.state is StepState.RUNNING else current.state.value}" if current else None),
+            step=end or (_column(current, cond.find(conditions, cond.STALLED)) if current else None),
             adopted=f"{counted.pods_on_version}/{counted.pods}" if counted is not None and counted.workloads else None,
             from_=short(self.version_from),
             to=short(self.version_to),
             duration=lasted(took) if took is not None else None,
         )
+
+
+def _column(step: Step, stalled: Condition | None) -> str:
+    """The step that is under way; one that somebody must mend comes with the reason."""
+    if stalled is not None:
+        return f"{step.name.value}: {stalled.reason}"
+    return f"{step.name.value}{'' if step.state is StepState.RUNNING else step.state.value}"

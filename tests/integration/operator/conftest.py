@@ -6,6 +6,8 @@ The worker's other lab is no place for it: it would act on the objects with whic
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.support import rotator
@@ -66,3 +68,13 @@ def shop(operator: Operator, node: Node, aws: Aws, function: str, control_plane:
     made = Shop(plane=control_plane, kube=Kube(control_plane.client, namespace), aws=aws, namespace=namespace, function=function)
     yield made
     assert made.complaints() == []
+
+
+@pytest.fixture
+def own(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """A tenant whose secrets have a rotation function of their own, called like the namespace, which faults can meet."""
+    arn = shop.aws.register_function(shop.namespace, rotator.build(tmp_path), handler=rotator.HANDLER, timeout=20)
+    yield replace(shop, function=arn)
+    for fault in shop.aws.faults.listed():
+        if fault.action == shop.namespace:
+            shop.aws.faults.clear(fault.fault_id)

@@ -78,3 +78,25 @@ def test_crds_are_what_the_repository_holds_and_can_be_applied(shop: Shop) -> No
     held = [yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parents[3] / "crds").glob("*.yaml"))]
     assert sorted(printed, key=lambda crd: crd["metadata"]["name"]) == held
     assert keyturn(shop, "crds", "--apply").stdout.count("applied") == len(held)
+
+
+def test_status_and_history_say_why_a_run_cannot_go_on_and_how_it_failed(shop: Shop) -> None:
+    shop.put("db", host="db.example")
+    shop.rotating_secret("db", rollout={"timeout": "10m"}, target={"require": ["host"]})
+    shop.ready("db")
+    shop.promote("db", password=CANARY)
+    shop.stalled("ContentInvalid")
+    run = shop.first_run("Observed")["metadata"]["name"]
+    status = keyturn(shop, "status", "db")
+    assert status.returncode == 3
+    assert f"RotationRun {run} is active: ContentInvalid: " in status.stdout
+    open_ = keyturn(shop, "history", "db").stdout
+    assert "Mirror: ContentInvalid" in open_
+    assert f"{run}: ContentInvalid: " in open_
+    assert 'lacks "host"' in open_
+    shop.rotating_secret("db", rollout={"timeout": "1s"}, target={"require": ["host"]})
+    shop.over(run)
+    over = keyturn(shop, "history", "db").stdout
+    assert f"{run}: ContentInvalid: " in over
+    assert "edit spec.target" in over
+    assert CANARY not in status.stdout + open_ + over

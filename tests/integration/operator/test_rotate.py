@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.support import rotator
 from tests.support.kube import Object, condition, wait_until
 from tests.support.operator import Operator
 from tests.support.rollouts import adoption
@@ -18,16 +13,6 @@ from tests.support.shop import Shop, steps
 
 RETIRED = "not asked for; the old credential works until the next rotation"
 MONTHLY = {"schedule": {"every": "30d", "window": "0s"}}
-
-
-@pytest.fixture
-def own(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
-    """A tenant whose secrets have a rotation function of their own, called like the namespace, which faults can meet."""
-    arn = shop.aws.register_function(shop.namespace, rotator.build(tmp_path), handler=rotator.HANDLER, timeout=20)
-    yield replace(shop, function=arn)
-    for fault in shop.aws.faults.listed():
-        if fault.action == shop.namespace:
-            shop.aws.faults.clear(fault.fault_id)
 
 
 def breaks(own: Shop, kind: Any, step: str, **options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.kube import Object, condition
-from tests.support.rollouts import begin, change, ended, pods, state_is
+from tests.support.rollouts import adoption, begin, change, ended, pods, state_is
 from tests.support.shop import Shop, steps
 from tests.support.workloads import ENV_FROM, app, mark, pod_spec, row
 
@@ -97,3 +97,33 @@ def test_an_image_that_cannot_be_had_holds_the_wave_and_is_named(shop: Shop) -> 
     (reason,) = [state["reason"] for state in waiting if state]  # the lab's node has another one than kubelet's ErrImagePull
     assert f"container main: {reason}" in condition(run, "Failed")["message"]
     assert mark(shop.kube.get("Deployment", "api")) is None
+
+
+def test_of_more_workloads_than_a_record_has_rows_all_are_restarted_and_counted(shop: Shop) -> None:
+    names = [f"w{number:03}" for number in range(130)]
+    begin(shop, *(app("Deployment", name, replicas=0) for name in names))
+    run = shop.over(change(shop), timeout=90)
+    assert ended(run) == "Adopted"
+    status = run["status"]
+    assert (len(status["workloads"]), status["moreWorkloads"], status["adoption"]["workloads"]) == (100, 30, 130)
+    assert {mark(one) for one in shop.kube.list("Deployment")} == {f"{shop.current()}.2"}
+    assert adoption(shop.adopted("db")) == (0, 0, 130)
+
+
+def test_a_workload_that_carries_the_mark_before_its_time_is_restarted_by_another_mark(shop: Shop) -> None:
+    begin(shop, app("Deployment", "web"))
+    annotations = {"keyturn.dev/db": f"{shop.current()}.2"}  # as a restored or copied template might
+    shop.kube.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": annotations}}}})
+    shop.kube.wait_for(
+        "Deployment",
+        "web",
+        lambda seen: (
+            seen["status"]["observedGeneration"] == seen["metadata"]["generation"]
+            and (seen["status"]["updatedReplicas"], seen["status"]["replicas"], seen["status"]["availableReplicas"]) == (1, 1, 1)
+        ),
+    )
+    before = pods(shop)
+    run = shop.over(change(shop))
+    assert (ended(run), row(run, "Deployment", "web")["restarts"]) == ("Adopted", 1)
+    assert mark(shop.kube.get("Deployment", "web")) == f"{shop.current()}.2.1"
+    assert not set(before) & set(pods(shop))

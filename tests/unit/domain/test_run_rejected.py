@@ -61,6 +61,8 @@ def test_a_run_says_plainly_why_the_version_cannot_become_the_content_what_to_do
         assert said in stalled.message
         assert said in step(plan.draft, StepName.MIRROR)[1]
     assert plan.draft.rejected == rejected("v2")
+    assert plan.draft.summary is not None
+    assert plan.draft.summary.step == "Mirror: ContentInvalid"
 
 
 def test_what_cannot_change_is_not_tried_again() -> None:
