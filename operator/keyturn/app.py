@@ -19,6 +19,7 @@ import kopf
 
 from keyturn import handlers
 from keyturn.adapters.aws.connections import Connections as AwsClients
+from keyturn.adapters.aws.identity import AwsKey
 from keyturn.adapters.kube.access import load_access
 from keyturn.adapters.kube.client import KubeClient
 from keyturn.adapters.kube.client import Limits as ClientLimits
@@ -61,7 +62,7 @@ class Leader:
 
     def __init__(self, settings: Settings, client: KubeClient, for_kopf: KubeClient, metrics: Metrics) -> None:
         self._settings, self._client, self._for_kopf, self._metrics = settings, client, for_kopf, metrics
-        self._poll_result = "OK"
+        self._poll_results: dict[AwsKey, str] = {}
         self.world = World()
         queue = Queue(time.monotonic)
         metrics.queue_depth(lambda: len(queue.backlog))
@@ -101,10 +102,10 @@ class Leader:
     def _source_changed(self, _: object, secret_id: str) -> None:
         self.engine.source_changed(secret_id)
 
-    def _polled(self, result: str, seconds: float) -> None:
+    def _polled(self, key: AwsKey, result: str, seconds: float) -> None:
         self._metrics.aws_poll(result, seconds)
-        if result != self._poll_result:
-            self._poll_result = result
+        before, self._poll_results[key] = self._poll_results.get(key, "OK"), result
+        if result != before:
             self.engine.access_changed()
 
     async def run(self) -> None:

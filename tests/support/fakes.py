@@ -21,7 +21,7 @@ from keyturn.domain.targets import ADOPT_BY, EPOCH, VERSION
 from keyturn.domain.values import SecretValue
 from keyturn.domain.versions import Labels, VersionId
 from keyturn.engine.keys import Key
-from keyturn.engine.ports import Aws, Catalog, CurrentValue, LiveSecret, Rotations, SecretManifest, Written
+from keyturn.engine.ports import Aws, Catalog, Credentials, CurrentValue, LiveSecret, Rotations, SecretManifest, Written
 
 Json = dict[str, Any]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -425,7 +425,7 @@ class FakeObjects:
     outside: Outside
     stored: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     uids: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
-    credentials: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], Credentials] = field(default_factory=dict)
     credentials_read: int = 0
     failures: dict[str, OutsideError] = field(default_factory=dict)
 
@@ -499,7 +499,7 @@ class FakeObjects:
         self.outside.wrote(f"status {kind}")
         return copy.deepcopy(raw)
 
-    async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
+    async def read_credentials(self, namespace: str, name: str) -> Credentials:
         """Those that a test gave, or none."""
         self.credentials_read += 1
         if (namespace, name) not in self.credentials:

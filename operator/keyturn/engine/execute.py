@@ -185,7 +185,9 @@ class Executor:
         conflict = conflict_with(secret, live.view, recorded)
         if conflict is not None:
             namespace, name = secret.metadata.namespace, secret.metadata.name
-            self.world.unwatched.wait(Key(Kind.SECRET, namespace, name), (namespace, live.view.name), seen=live.view, mark=obstacle)
+            self.world.unwatched.wait(
+                Key(Kind.SECRET, namespace, name), (namespace, live.view.name), mark=obstacle, seen=obstacle(live.view)
+            )
             return Refused(failure=Failure(kind=FailureKind.INVALID, reason="TargetConflict", message=conflict))
         read = await self._may_have_been_read(secret, live) if recorded is not None else True
         write = _decide(secret, recorded, value, content, live, may_have_been_read=read)

@@ -6,7 +6,7 @@ Every method raises `OutsideError` (already classified) and nothing else for a r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -148,6 +148,14 @@ class Workloads(Protocol):
         """The field manager that last touched the pod template's annotations, if not ours."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A connection's access key, and the resourceVersion of the Secret that it was read from."""
+
+    values: Mapping[str, str] = field(repr=False)  # aws_access_key_id, aws_secret_access_key and optionally aws_session_token
+    version: str
+
+
 class Objects(Protocol):
     """Our own kinds."""
 
@@ -168,8 +176,8 @@ class Objects(Protocol):
     ) -> Json:
         """Merge-patch of the status subresource, refused (CONFLICT) if the object is another one, or newer than the version, by now."""
 
-    async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
-        """A connection's static credentials: aws_access_key_id, aws_secret_access_key and optionally aws_session_token."""
+    async def read_credentials(self, namespace: str, name: str) -> Credentials:
+        """A connection's static credentials."""
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """The labels of a namespace, at most half a minute old."""

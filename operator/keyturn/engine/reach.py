@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import EllipsisType
 
 from keyturn.api import Auth, AWSConnection, ClusterAWSConnection, ClusterAWSConnectionSpec, ConnectionKind, RotatingSecret, Verb, duration
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure
 from keyturn.domain.permission import YES, Connection, Decision, Permissions, Tenant, canonical_name_matches, parse_secret_id, permissions
 from keyturn.engine.keys import Key, Kind
-from keyturn.engine.ports import Aws, AwsConnections, Objects
+from keyturn.engine.ports import Aws, AwsConnections, Credentials, Objects
 from keyturn.engine.world import World, connection_key
 
 CREDENTIALS_AGE = 60.0  # seconds that a connection's static credentials are kept
@@ -51,7 +52,7 @@ class Connections:
         self._world, self._aws, self._objects = world, aws, objects
         self._own_namespace = own_namespace
         self._clock: Callable[[], float] = time.monotonic
-        self._credentials: dict[tuple[str, str], tuple[float, Mapping[str, str]]] = {}
+        self._credentials: dict[tuple[str, str], tuple[float, Credentials]] = {}
 
     async def of(self, secret: RotatingSecret) -> Reach:
         """How far a RotatingSecret gets."""
@@ -92,15 +93,15 @@ class Connections:
         where = self._where(key, auth)
         known = self._credentials.get(where)
         if known is not None and known[0] > self._clock():
-            return known[1]
+            return known[1].values
         try:
             found = await self._objects.read_credentials(*where)
         except OutsideError as error:
             if error.kind in {FailureKind.MISSING, FailureKind.INVALID}:
-                self._wait_for_others(key, where, there=error.kind is not FailureKind.MISSING)
+                self._wait_for_others(key, where, than=None if error.kind is FailureKind.MISSING else ...)
             raise
         self._credentials[where] = (self._clock() + CREDENTIALS_AGE, found)
-        return found
+        return found.values
 
     def refused(self, key: Key, connection: AWSConnection | ClusterAWSConnection, reason: str) -> None:
         """What AWS refused the connection for: static credentials that do not work are not kept, and other ones are waited for."""
@@ -108,11 +109,11 @@ class Connections:
         if auth is None or reason != "CredentialsUnusable":
             return
         where = self._where(key, auth)
-        self._credentials.pop(where, None)
-        self._wait_for_others(key, where, there=True)
+        known = self._credentials.pop(where, None)
+        self._wait_for_others(key, where, than=known[1].version if known is not None else ...)
 
-    def _wait_for_others(self, key: Key, where: tuple[str, str], *, there: bool) -> None:
-        self._world.unwatched.wait(key, where, mark=lambda seen: seen.resource_version, seen=... if there else None)
+    def _wait_for_others(self, key: Key, where: tuple[str, str], *, than: str | EllipsisType | None) -> None:
+        self._world.unwatched.wait(key, where, mark=lambda view: view.resource_version, seen=than)
 
     def _where(self, key: Key, auth: Auth) -> tuple[str, str]:
         """Namespace and name of the Secret with a connection's access key."""

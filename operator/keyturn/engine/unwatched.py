@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from types import EllipsisType
 
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import TargetView
@@ -43,10 +42,9 @@ class Unwatched:
         self._clock = clock
         self._waits: dict[Where, dict[Key, _Wait]] = {}
 
-    def wait(self, key: Key, where: Where, *, mark: Mark, seen: TargetView | EllipsisType | None) -> None:
-        """The object can only go on once the Secret is there, gone, or marked otherwise than it was seen; `...`: than at the next look."""
-        wait = _Wait(mark=mark, seen=mark(seen) if isinstance(seen, TargetView) else seen, until=self._clock() + KEPT)
-        self._waits.setdefault(where, {})[key] = wait
+    def wait(self, key: Key, where: Where, *, mark: Mark, seen: Hashable | None) -> None:
+        """The object can only go on once the Secret's mark is not what was seen; None: it is not there; `...`: than at the next look."""
+        self._waits.setdefault(where, {})[key] = _Wait(mark=mark, seen=seen, until=self._clock() + KEPT)
 
     def waited_for(self) -> list[Where]:
         """The Secrets for which somebody still waits."""

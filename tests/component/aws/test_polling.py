@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from tests.component.aws.conftest import MakeConnection
-from tests.component.aws.stand_in import Refused, StandIn
+from tests.component.aws.stand_in import Refused, StandIn, denial
 from tests.support.eventually import eventually
 
 from keyturn.adapters.aws.polling import REEVALUATE, TRICKLE, Pace, Way, cheapest, cost
@@ -95,7 +95,7 @@ async def test_a_poll_by_versions_tells_a_secret_that_has_gone(aws: StandIn, con
 
 async def test_polling_survives_failures_and_goes_on(aws: StandIn, connect: MakeConnection, changes: list[str]) -> None:
     rounds: Counter[str] = Counter()
-    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda outcome, _: rounds.update([outcome])).reads
+    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda _, outcome, __: rounds.update([outcome])).reads
     aws.put("s")
     catalog.follow("s")
     await eventually(lambda: rounds["OK"], what="a first good poll")
@@ -106,11 +106,55 @@ async def test_polling_survives_failures_and_goes_on(aws: StandIn, connect: Make
     await eventually(lambda: changes == ["s"], what="the promotion to be noticed")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (Refused("ThrottlingException"), "Throttled"),
+        (Refused("InternalServiceError", status=500), "AWSUnavailable"),
+        (Refused("ExpiredTokenException"), "CredentialsUnusable"),
+        (denial("DescribeSecret"), "SourceAccessDenied"),
+    ],
+    ids=["throttled", "5xx", "credentials", "denied"],
+)
+@pytest.mark.parametrize("followed", [1, 5], ids=["described", "by versions"])
+async def test_a_poll_in_any_way_that_learns_nothing_is_the_trouble_of_the_connection(
+    aws: StandIn, connect: MakeConnection, changes: list[str], followed: int, refusal: Refused, reason: str
+) -> None:
+    aws.deny("ListSecrets")
+    rounds: Counter[str] = Counter()
+    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda _, outcome, __: rounds.update([outcome])).reads
+    for index in range(followed):
+        aws.put(f"s{index}")
+        catalog.follow(f"s{index}")
+    await eventually(lambda: rounds["OK"], what="a first good poll")
+    assert catalog.trouble() is None
+    for operation in ("DescribeSecret", "BatchGetSecretValue"):
+        aws.refuse[operation] = lambda _: refusal
+    await eventually(lambda: rounds[reason], what="a poll that fails")
+    await eventually(lambda: (trouble := catalog.trouble()) is not None and trouble.reason == reason, what="the trouble")
+    aws.refuse.clear()
+    aws.promote("s0", "v2")
+    await eventually(lambda: changes == ["s0"], what="the promotion to be noticed")
+    await eventually(lambda: catalog.trouble() is None, what="the end of the trouble")
+
+
+async def test_one_secret_that_may_not_be_described_is_no_trouble_of_the_connection(aws: StandIn, connect: MakeConnection) -> None:
+    aws.deny("ListSecrets", "BatchGetSecretValue")
+    rounds: Counter[str] = Counter()
+    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda _, outcome, __: rounds.update([outcome])).reads
+    for name in ("a", "b"):
+        aws.put(name)
+        catalog.follow(name)
+    aws.refuse["DescribeSecret"] = lambda asked: denial("DescribeSecret") if asked["SecretId"] == "a" else None
+    await eventually(lambda: rounds["OK"] >= 3, what="three polls")
+    assert set(rounds) == {"OK"}
+
+
 async def test_an_answer_that_makes_no_sense_does_not_end_polling(
     aws: StandIn, connect: MakeConnection, changes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds: Counter[str] = Counter()
-    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda outcome, _: rounds.update([outcome])).reads
+    catalog = connect(aws.url, poll_interval=0.02, on_poll=lambda _, outcome, __: rounds.update([outcome])).reads
     aws.put("s")
     catalog.follow("s")
     await eventually(lambda: rounds["OK"], what="a first good poll")

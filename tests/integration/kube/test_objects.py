@@ -116,7 +116,10 @@ async def test_the_status_of_a_cluster_wide_kind_is_patched_too(objects: KubeObj
 async def test_credentials_are_read_without_trailing_newlines(objects: KubeObjects, kube: Kube, namespace: str) -> None:
     content = {"aws_access_key_id": "id\n", "aws_secret_access_key": "key\n", "unrelated": "x"}
     kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": content})
-    assert await objects.read_credentials(namespace, "keys") == {"aws_access_key_id": "id", "aws_secret_access_key": "key"}
+    found = await objects.read_credentials(namespace, "keys")
+    assert found.values == {"aws_access_key_id": "id", "aws_secret_access_key": "key"}
+    assert found.version == kube.get("Secret", "keys")["metadata"]["resourceVersion"]
+    assert "key" not in repr(found)
 
 
 async def test_incomplete_credentials_are_invalid_and_the_key_is_named(objects: KubeObjects, kube: Kube, namespace: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import cast
 
 from tests.support.kstatus import check_conditions, kstatus
 from tests.support.kube import Kube, Object, condition
@@ -12,6 +13,7 @@ from tests.support.lab import fresh_namespace
 from tests.support.shop import Shop
 
 from keyturn_lab.aws.client import CLIENT_KEY
+from keyturn_lab.aws.faults import FaultKind
 from keyturn_lab.controlplane import ControlPlane
 
 OWN_KEY = "tenants-own"
@@ -25,10 +27,10 @@ def credentials(name: str = "keys", key: str = OWN_KEY) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
 
 
-def own_connection(*, keys: str = "keys") -> Object:
+def own_connection(name: str = "own", *, keys: str = "keys") -> Object:
     """A connection of the tenant's namespace."""
     spec = {"region": "eu-west-1", "pollInterval": "10s", "auth": {"staticCredentials": {"secretRef": {"name": keys}}}}
-    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "AWSConnection", "metadata": {"name": "own"}, "spec": spec}
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "AWSConnection", "metadata": {"name": name}, "spec": spec}
 
 
 def stalled(kube: Kube, reason: str, name: str = "own") -> str:
@@ -96,6 +98,63 @@ def test_credentials_that_lack_a_key_name_it_and_are_mended_by_adding_it(shop: S
     assert "aws_secret_access_key" in stalled(shop.kube, "CredentialsInvalid")
     shop.kube.patch("Secret", "keys", {"stringData": whole["stringData"]})
     ready(shop.kube, "AWSConnection", "own", timeout=NOTICED)
+
+
+def test_another_access_key_in_the_place_of_one_that_aws_refuses_is_taken_up(shop: Shop) -> None:
+    first, second = f"first-{shop.namespace}", f"second-{shop.namespace}"
+    shop.kube.create(credentials(key=first))
+    shop.kube.apply(own_connection())
+    shop.put("db", rotation=False)
+    shop.rotating_secret("db", connectionRef=STATIC)
+    shop.ready("db")
+    good = shop.data("db")
+    with shop.aws.faults.on("error", caller=first, code="UnrecognizedClientException", message="invalid token", status=400):
+        stalled(shop.kube, "CredentialsUnusable")
+        version = shop.promote("db")
+        assert condition(shop.kube.get("RotatingSecret", "db"), "Ready")["status"] == "True"
+        assert shop.data("db") == good
+        shop.kube.patch("Secret", "keys", {"stringData": {"aws_access_key_id": second}})
+        ready(shop.kube, "AWSConnection", "own", timeout=NOTICED)
+        shop.ready("db", version=version, timeout=NOTICED)
+    assert {"GetSecretValue", "BatchGetSecretValue"} & set(shop.aws.calls(of=second))
+
+
+TROUBLES = {
+    "throttle": ("Throttled", "InProgress"),
+    "error": ("AWSUnavailable", "InProgress"),
+    "deny": ("SourceAccessDenied", "Failed"),
+}
+"""Faults of the lab's AWS, what a connection says of each, and what kstatus makes of that."""
+
+
+def test_connections_whose_polls_fail_for_a_while_say_so_keep_what_is_mirrored_and_recover(shop: Shop) -> None:
+    keys = {fault: f"{fault}-{shop.namespace}" for fault in TROUBLES}
+    for fault, key in keys.items():
+        shop.kube.create(credentials(f"keys-{fault}", key))
+        shop.kube.apply(own_connection(fault, keys=f"keys-{fault}"))
+        shop.put(fault, rotation=False)
+        shop.rotating_secret(fault, connectionRef={"kind": "AWSConnection", "name": fault})
+    good = {fault: shop.ready(fault)["status"]["mirror"] for fault in TROUBLES}
+    versions = {}
+    with ExitStack() as stack:
+        for fault, key in keys.items():
+            stack.enter_context(shop.aws.faults.on(cast("FaultKind", fault), caller=key))
+            versions[fault] = shop.promote(fault)
+        for fault, (reason, verdict) in TROUBLES.items():
+            seen = shop.kube.wait_for("AWSConnection", fault, is_not_ready_for(reason), timeout=NOTICED)
+            assert (kstatus(seen), check_conditions(seen)) == (verdict, [])
+        for fault in TROUBLES:
+            kept = shop.kube.get("RotatingSecret", fault)
+            assert (condition(kept, "Ready")["status"], kept["status"]["mirror"]) == ("True", good[fault])
+    for fault in TROUBLES:
+        ready(shop.kube, "AWSConnection", fault, timeout=NOTICED)
+        shop.ready(fault, version=versions[fault], timeout=NOTICED)
+        assert shop.data(fault) == shop.value(fault)
+
+
+def is_not_ready_for(reason: str) -> Callable[[Object], bool]:
+    """Ready is False for that reason."""
+    return lambda seen: (condition(seen, "Ready")["status"], condition(seen, "Ready")["reason"]) == ("False", reason)
 
 
 def test_a_connection_of_another_namespace_is_not_there(shop: Shop, control_plane: ControlPlane) -> None:

@@ -12,6 +12,7 @@ from tests.support.process import Cosmos, Process
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import Failure
 from keyturn.engine.keys import Key, Kind
+from keyturn.engine.ports import Credentials
 from keyturn.engine.unwatched import Lookout
 
 CONNECTION = Key(Kind.CLUSTER_CONNECTION, "", "default")
@@ -87,8 +88,8 @@ class Tenant:
 
     def write_keys(self) -> None:
         """Somebody writes the Secret with the access key."""
-        self.cosmos.objects.credentials[KEYS] = ACCESS
         version = self.cosmos.outside.next_version()
+        self.cosmos.objects.credentials[KEYS] = Credentials(values=ACCESS, version=version)
         meta = {"name": "keys", "namespace": NAMESPACE, "uid": "k", "resourceVersion": version}
         lists: dict[str, object] = {"labels": {}, "annotations": {}, "ownerReferences": []}
         self.cosmos.secrets.stored[KEYS] = {"metadata": meta | lists, "type": "Opaque", "data": {}}
@@ -140,6 +141,15 @@ async def test_an_access_key_that_aws_refuses_is_read_again_and_another_one_wait
     assert await tenant.woken() == {OWN, SECRET}
     await tenant.says()
     assert tenant.cosmos.objects.credentials_read == read + 1
+
+
+async def test_another_access_key_that_is_there_before_the_first_look_is_noticed_by_that_look() -> None:
+    tenant = Tenant(there=True)
+    await tenant.says()
+    tenant.cosmos.aws.trouble = Failure(kind=FailureKind.DENIED, reason="CredentialsUnusable", message="m")
+    await tenant.says()
+    tenant.write_keys()
+    assert await tenant.woken() == {OWN, SECRET}
 
 
 async def test_an_access_key_that_may_too_little_is_kept_and_nothing_is_waited_for() -> None:

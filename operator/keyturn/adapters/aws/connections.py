@@ -14,7 +14,6 @@ from typing import Final
 from keyturn.adapters.aws.calls import Caller, OnCall
 from keyturn.adapters.aws.catalog import CoalescingCatalog
 from keyturn.adapters.aws.identity import AwsKey, Clients, Sessions, StaticCredentials, key_of, quiet_botocore
-from keyturn.adapters.aws.polling import OnPoll
 from keyturn.adapters.aws.rotations import SecretsManagerRotations
 from keyturn.engine.ports import Aws, Catalog, Rotations
 
@@ -23,6 +22,9 @@ _UNUSED: Final = 3600.0  # seconds after which a connection that nobody asks for
 
 OnChange = Callable[[AwsKey, str], None]
 """Called in the event loop with (key of the connection, secret_id as it was followed) when a followed secret is worth a look."""
+
+OnPolled = Callable[[AwsKey, str, float], None]
+"""Called with (key of the connection, and what `OnPoll` is called with) after every round of its polling."""
 
 
 class Connection:
@@ -47,7 +49,7 @@ class Connections:
     """The connections of this process. To be made and used in the event loop, and closed in it."""
 
     def __init__(
-        self, on_change: OnChange, *, on_call: OnCall | None = None, on_poll: OnPoll | None = None, threads: int = THREADS
+        self, on_change: OnChange, *, on_call: OnCall | None = None, on_poll: OnPolled | None = None, threads: int = THREADS
     ) -> None:
         quiet_botocore()
         self._on_change = on_change
@@ -78,7 +80,8 @@ class Connections:
 
     def _connect(self, key: AwsKey, credentials: StaticCredentials | None) -> Connection:
         caller = Caller(Clients(self._sessions, key, credentials), key, self._pool, on_call=self._on_call)
-        catalog = CoalescingCatalog(caller, on_change=partial(self._on_change, key), on_poll=self._on_poll)
+        on_poll = partial(self._on_poll, key) if self._on_poll is not None else None
+        catalog = CoalescingCatalog(caller, on_change=partial(self._on_change, key), on_poll=on_poll)
         return Connection(key, caller, catalog)
 
     def _drop_unused(self) -> None:

@@ -16,7 +16,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from enum import Enum
 from functools import partial
 from math import ceil
@@ -131,7 +130,9 @@ class Poller:
         self._polls_without_a_sweep += 1
         if fallback is Way.BATCH and await self._poll_versions(followed):
             return
-        await self._describe(followed)
+        refused = await self._describe(followed)
+        if refused and len(refused) == len(followed):
+            raise refused[0]  # nothing was learnt of any secret: that is the connection's trouble, not theirs
 
     def _wait(self) -> float:
         """Seconds until the next poll: a tenth more or less by chance, and longer after failures."""
@@ -181,11 +182,11 @@ class Poller:
             try:
                 versions = await self._caller.secrets("BatchGetSecretValue", partial(_versions, ids=ids))
             except OutsideError as refused:
-                if refused.kind is FailureKind.TRANSIENT:
-                    raise
                 if refused.reason == SourceAccessDenied:
                     self._may_batch.refuse(refused)
                     return False
+                if refused.kind not in {FailureKind.INVALID, FailureKind.MISSING}:
+                    raise
                 versions = {}  # one id that AWS dislikes fails them all
             suspects += [secret_id for secret_id in ids if self._suspicious(secret_id, versions.get(secret_id))]
         await self._describe({*suspects, *self._turn(followed)})
@@ -206,12 +207,17 @@ class Poller:
         self._described_up_to = turn[-1] if turn else ""
         return turn
 
-    async def _describe(self, ids: Iterable[str]) -> None:
-        await asyncio.gather(*map(self._describe_one, ids))
+    async def _describe(self, ids: Iterable[str]) -> list[OutsideError]:
+        """Describe them all; answers the refusals that say nothing of the secret itself. That one is not there has been remembered."""
+        outcomes = await asyncio.gather(*map(self._describe_one, ids))
+        return [refused for refused in outcomes if refused is not None and refused.kind is not FailureKind.MISSING]
 
-    async def _describe_one(self, secret_id: str) -> None:
-        with suppress(OutsideError):  # that it is not there has been remembered; any other refusal says nothing of the secret
+    async def _describe_one(self, secret_id: str) -> OutsideError | None:
+        try:
             await self._descriptions.read(secret_id)
+        except OutsideError as refused:
+            return refused
+        return None
 
 
 def _versions(client: SecretsManagerClient, *, ids: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from keyturn.adapters.kube.client import FIELD_MANAGER, MERGE_PATCH, STATUS_MANA
 from keyturn.adapters.kube.metadata import Json
 from keyturn.adapters.kube.secrets import METADATA_ONLY
 from keyturn.domain.failures import FailureKind, OutsideError
+from keyturn.engine.ports import Credentials
 
 API = "/apis/keyturn.dev/v1alpha1"
 PLURALS = {
@@ -90,7 +91,7 @@ class KubeObjects:
         version: str = meta["resourceVersion"]
         return version
 
-    async def read_credentials(self, namespace: str, name: str) -> Mapping[str, str]:
+    async def read_credentials(self, namespace: str, name: str) -> Credentials:
         """A connection's static credentials. MISSING without the Secret; INVALID, naming the key, where one is missing or is no text."""
         secret = f"Secret {namespace}/{name}"
         try:
@@ -106,7 +107,8 @@ class KubeObjects:
         if bad:
             message = f"{secret} holds no usable {' and '.join(bad)}"
             raise OutsideError(FailureKind.INVALID, reason="CredentialsInvalid", message=message)
-        return {key: value for key, value in found.items() if value is not None}
+        values = {key: value for key, value in found.items() if value is not None}
+        return Credentials(values=values, version=raw["metadata"]["resourceVersion"])
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """The labels of a namespace, at most half a minute old."""
