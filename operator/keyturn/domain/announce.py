@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from keyturn.api import RotatingSecretStatus, RotationRunStatus, StepState
 from keyturn.domain import conditions as cond
+from keyturn.domain.consumers import MISSING
+from keyturn.domain.run_record import FINAL
 
 STEP_REASONS = {
     ("Rotate", StepState.RUNNING): ("RotationStarted", False),
@@ -30,13 +32,15 @@ class Announcement:
 
 
 def of_run(before: RotationRunStatus, after: RotationRunStatus) -> list[Announcement]:
-    """One event for each step that has moved, and one for a workload whose annotation somebody takes away."""
+    """One event for each step that has moved, and one for what a rollout could not reach or somebody takes away."""
     states = {step.name: step.state for step in before.steps}
     found = []
     for step in after.steps:
         known = STEP_REASONS.get((step.name.value, step.state))
         if states.get(step.name) is not step.state and known is not None:
             found.append(Announcement(reason=known[0], message=step.message or "", warning=known[1]))
+        if states.get(step.name) is not step.state and step.state in FINAL and MISSING in (step.message or ""):
+            found.append(Announcement(reason="WorkloadsMissing", message=step.message or "", warning=True))
     reverted = {(workload.kind, workload.name) for workload in before.workloads if workload.state.value == "Reverted"}
     found += [
         Announcement(reason="RestartReverted", message=f"{workload.kind.value} {workload.name}: {workload.message}", warning=True)

@@ -16,6 +16,8 @@ from keyturn.api.meta import duration
 from keyturn.domain.observed import Limits, PodView, SecretUse, WorkloadKind, WorkloadView
 
 ANNOTATION_PREFIX = "keyturn.dev/"
+MISSING = "; not there, though spec.rollout.workloads names it: "
+NAMES_SHOWN = 3
 
 
 class Treatment(StrEnum):
@@ -91,6 +93,21 @@ def excluded(workloads: Sequence[WorkloadView], *, secret: str, rollout: Rollout
         workload for workload in workloads if workload.ref not in named and workload.owner_uid not in crons and not workload.finished
     )
     return sum(any(use.secret == secret for use in workload.uses) for workload in left_out)
+
+
+def not_there(workloads: Sequence[WorkloadView], *, rollout: Rollout) -> tuple[str, ...]:
+    """The workloads that spec.rollout.workloads names and that are not there: a wrong name, or one that is yet to come."""
+    there = {workload.ref for workload in workloads}
+    return tuple(f"{rule.kind.value} {rule.name}" for rule in rollout.workloads if (rule.kind.value, rule.name) not in there)
+
+
+def with_missing(message: str, names: Sequence[str]) -> str:
+    """A message that ends with the workloads that are missing; what an earlier one said of them is taken back."""
+    said, _, _ = message.partition(MISSING)
+    if not names:
+        return said
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{said}{MISSING}{', '.join(names[:NAMES_SHOWN])}{more}: correct the name, or create it"
 
 
 def _consumer(workload: WorkloadView, use: SecretUse | None, rule: WorkloadRule | None, jobs: tuple[WorkloadView, ...]) -> Consumer:

@@ -21,7 +21,7 @@ from keyturn.api import (
 )
 from keyturn.domain import waves
 from keyturn.domain.actions import Action, AdoptRun, Restart, WriteMirror
-from keyturn.domain.consumers import Content, annotation_of, next_mark
+from keyturn.domain.consumers import Content, annotation_of, next_mark, with_missing
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import Failure, SourceView, active_run
 from keyturn.domain.rejection import REASON, gives_up_at, is_about, ways_out
@@ -205,4 +205,4 @@ def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: dat
 
 def _with_left_out(message: str, seen: ObservedRun) -> str:
     left_out = f"; {seen.excluded} workloads that use the Secret are left out by spec.rollout.discovery" if seen.excluded else ""
-    return message + left_out
+    return with_missing(message + left_out, seen.missing)

@@ -32,6 +32,7 @@ class ObservedRun:
     pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
     touched: bool = False  # the Secret is not as this run has written it
     excluded: int = 0  # workloads that use the Secret and are left out by spec.rollout
+    missing: Sequence[str] = ()  # workloads that spec.rollout names and that are not there
     reverted_by: Mapping[tuple[str, str], str] = field(default_factory=dict)  # who took the restart annotation of a workload away
     restart_budget: int = 0  # how many workloads may begin a restart now, in the whole cluster
     rotation_budget: int = 1  # how many rotations may begin now, on this connection

@@ -45,6 +45,7 @@ class ObservedSecret:
     consumers: Sequence[Consumer] | None = None  # None: not asked in this pass, what is in the status stands
     pods: Mapping[tuple[str, str], Sequence[PodView] | None] = field(default_factory=dict)
     excluded: int = 0
+    missing: Sequence[str] = ()  # workloads that spec.rollout names and that are not there
     limits: Limits = field(default_factory=Limits)
 
 

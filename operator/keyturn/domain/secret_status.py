@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from keyturn.api import Action as RunAction
@@ -20,7 +21,7 @@ from keyturn.api import (
 )
 from keyturn.domain import conditions as cond
 from keyturn.domain.actions import Action, Mirrored, Moved, Outcome, Refused, WriteMirror
-from keyturn.domain.consumers import Content, Count, awaits_pods, count_pods
+from keyturn.domain.consumers import Content, Count, awaits_pods, count_pods, with_missing
 from keyturn.domain.failures import FailureKind
 from keyturn.domain.observed import Failure, Limits, RunView, SourceView
 from keyturn.domain.rejection import known_rejection
@@ -206,7 +207,8 @@ def _verdicts(
         verdicts["Mirrored"] = cond.false(ready.reason, ready.message)
     else:
         verdicts["Mirrored"] = cond.true("Written", f"Secret {mirror.secret_name} holds version {mirror.version_id}")
-        verdicts["Adopted"] = _adopted(observed, adoption, mirror, now)
+        adopted = _adopted(observed, adoption, mirror, now)
+        verdicts["Adopted"] = replace(adopted, message=with_missing(adopted.message, observed.missing))
     verdicts["RotationOnTime"] = _on_time(observed, plan, times, now)
     return verdicts
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from keyturn.api import Action as RunAction
 from keyturn.api import RotatingSecret, RotationRun, StepName, StepState, Trigger, Verb, WorkloadState, rfc3339
 from keyturn.domain import conditions as cond
-from keyturn.domain.consumers import Consumer, annotated, annotation_of, excluded, find_consumers
+from keyturn.domain.consumers import Consumer, annotated, annotation_of, excluded, find_consumers, not_there
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure, Limits, PodView, RunView, SourceView, WorkloadKind, WorkloadView, active_run
@@ -73,6 +73,7 @@ class Gatherer:
             consumers=consumers,
             pods=pods,
             excluded=left_out,
+            missing=self.missing(secret),
             limits=self.limits,
         )
         return observed, reach
@@ -152,6 +153,7 @@ class Gatherer:
         consumers: Sequence[Consumer] = ()
         pods: Pods = {}
         left_out = 0
+        missing: Sequence[str] = ()
         reverted_by: Mapping[tuple[str, str], str] = {}
         if permitted.allowed and _may_act(runs, run):
             rolling = _state(run, StepName.MIRROR) in {StepState.SUCCEEDED, StepState.SKIPPED}
@@ -159,6 +161,7 @@ class Gatherer:
             has_value = await self._has_value(run, parent, reach, source)
             if rolling:
                 consumers, left_out = self.consumers(parent)
+                missing = self.missing(parent)
                 begin = run.status.mirror.time + self.limits.margin if run.status.mirror else None
                 if begin is not None and self.clock() >= begin:
                     consumers, pods, left_out = await self.users(parent, since=begin)
@@ -175,6 +178,7 @@ class Gatherer:
             consumers=consumers,
             pods=pods,
             excluded=left_out,
+            missing=missing,
             reverted_by=reverted_by,
             restart_budget=self.limits.max_restarting - self.world.restarting(),
             rotation_budget=reach.max_rotations - self.world.objects.rotating_on(reach.key),
@@ -210,6 +214,14 @@ class Gatherer:
         views = self.world.candidates(namespace, target, ((rule.kind.value, rule.name) for rule in rollout.workloads))
         views += [pod.workload for pod in bare]
         return find_consumers(views, secret=target, rollout=rollout), excluded(views, secret=target, rollout=rollout)
+
+    def missing(self, secret: RotatingSecret) -> Sequence[str]:
+        """The workloads that the RotatingSecret names and that are not there."""
+        rollout = secret.spec.rollout
+        if not rollout.workloads:
+            return ()
+        named = ((rule.kind.value, rule.name) for rule in rollout.workloads)
+        return not_there(self.world.candidates(secret.metadata.namespace, target_name(secret), named), rollout=rollout)
 
     async def users(self, secret: RotatingSecret, *, since: datetime) -> tuple[Sequence[Consumer], Pods, int]:
         """Everything that uses the Secret, pods without a controller included, with its pods, and how many workloads are left out.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kube import Object, condition
-from tests.support.rollouts import adoption
-from tests.support.shop import SLEEPER, Shop
+from tests.support.kube import Object, condition, wait_until
+from tests.support.rollouts import adoption, begin, change
+from tests.support.shop import SLEEPER, Shop, steps
 from tests.support.workloads import ENV_FROM, app, pod_spec
 
 MOUNT = {"volumeMounts": [{"name": "secret", "mountPath": "/run/db"}]}
@@ -17,6 +17,7 @@ WAYS = {
     "init only": pod_spec(container={}, initContainers=[{"name": "init", "image": "sh", "args": ["true"], **ENV_FROM}]),
 }
 NO_REFERENCE = pod_spec(container={})
+TYPO: list[Object] = [{"kind": "Deployment", "name": "wbe"}]
 
 
 @pytest.mark.parametrize("pod", WAYS.values(), ids=WAYS.keys())
@@ -73,3 +74,32 @@ def test_a_run_that_leaves_workloads_out_says_so_and_does_not_touch_them(shop: S
     (rollout,) = (step for step in run["status"]["steps"] if step["name"] == "Rollout")
     assert "1 workloads" in rollout["message"]
     assert shop.kube.get("Deployment", "left-out")["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+def test_a_workload_that_is_named_and_not_there_is_said_by_the_object_and_its_run_and_told_once(shop: Shop) -> None:
+    begin(shop, app("Deployment", "web"), rollout={"workloads": TYPO})
+    assert "Deployment wbe" in condition(shop.kube.get("RotatingSecret", "db"), "Adopted")["message"]
+    run = change(shop, rollout={"workloads": TYPO})
+    seen = shop.over(run)
+    assert condition(seen, "Complete")["reason"] == "Adopted"
+    assert "Deployment wbe" in steps(seen)["Rollout"]["message"]
+    wait_until(lambda: told(shop, run, "WorkloadsMissing"), what="the event")
+    (event,) = told(shop, run, "WorkloadsMissing")
+    assert event["type"] == "Warning"
+    shop.kube.apply(app("Deployment", "wbe"))
+    shop.wait("RotatingSecret", "db", lambda seen: "wbe" not in condition(seen, "Adopted")["message"])
+
+
+def told(shop: Shop, run: str, reason: str) -> list[Object]:
+    """The events of a run with that reason."""
+    return [event for event in shop.events(run) if event["reason"] == reason]
+
+
+def test_a_named_workload_that_is_taken_away_is_said_and_an_edit_that_drops_the_name_ends_it(shop: Shop) -> None:
+    begin(
+        shop, app("Deployment", "web"), app("Deployment", "api"), rollout={"workloads": [{"kind": "Deployment", "name": "api", "wave": 1}]}
+    )
+    shop.kube.delete("Deployment", "api")
+    shop.wait("RotatingSecret", "db", lambda seen: "Deployment api" in condition(seen, "Adopted")["message"])
+    shop.rotating_secret("db")
+    shop.wait("RotatingSecret", "db", lambda seen: "Deployment api" not in condition(seen, "Adopted")["message"])

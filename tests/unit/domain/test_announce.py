@@ -10,6 +10,7 @@ from tests.support.observed import NOON, mirror, workload_status
 from keyturn.api import RotatingSecretStatus, RotationRunStatus, Step, StepName, StepState, WorkloadState
 from keyturn.domain import conditions as cond
 from keyturn.domain.announce import of_run, of_secret
+from keyturn.domain.consumers import with_missing
 
 
 def run(state: StepState, **told: Any) -> RotationRunStatus:
@@ -25,6 +26,19 @@ def test_a_step_that_moves_is_one_event_and_a_step_that_stays_is_none() -> None:
     (event,) = of_run(run(StepState.RUNNING), run(StepState.FAILED))
     assert (event.reason, event.message, event.warning) == ("RotationFailed", "m", True)
     assert of_run(run(StepState.FAILED), run(StepState.FAILED)) == []
+
+
+@pytest.mark.parametrize("state", [StepState.SUCCEEDED, StepState.SKIPPED])
+def test_a_workload_that_was_not_there_is_told_once_when_the_rollout_is_over(state: StepState) -> None:
+    def rollout(state: StepState, *names: str) -> RotationRunStatus:
+        return RotationRunStatus(steps=[Step(name=StepName.ROLLOUT, state=state, message=with_missing("m", names))])
+
+    before, after = rollout(StepState.RUNNING), rollout(state, "Deployment api")
+    (event,) = (event for event in of_run(before, after) if event.reason == "WorkloadsMissing")
+    assert event.warning
+    assert "Deployment api" in event.message
+    assert of_run(after, after) == []
+    assert "WorkloadsMissing" not in {event.reason for event in of_run(before, rollout(state))}
 
 
 def test_a_reverted_workload_is_told_once() -> None:

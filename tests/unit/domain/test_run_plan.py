@@ -64,7 +64,7 @@ from keyturn.domain.actions import (
     StartRotation,
     WriteMirror,
 )
-from keyturn.domain.consumers import annotation_of
+from keyturn.domain.consumers import Consumer, annotation_of
 from keyturn.domain.run_outcome import run_outcome
 from keyturn.domain.run_plan import PARENT_GRACE, run_plan
 from keyturn.domain.run_record import listed
@@ -392,6 +392,14 @@ BEGIN = NOON + LIMITS.margin + LIMITS.slack
 def with_pods(*pods: Any, view: Any = None, **seen: Any) -> ObservedRun:
     one = consumer(view or workload())
     return rolling(consumers=[one], pods={one.ref: pods}, **seen)
+
+
+@pytest.mark.parametrize("consumers", [[], [API]], ids=["nobody", "another"])
+def test_a_workload_that_is_named_and_not_there_is_in_the_record_of_the_rollout(consumers: list[Consumer]) -> None:
+    pods = {API.ref: [pod(created=BEGIN + SECOND)]} if consumers else {}
+    plan = run_plan(rolling(consumers=consumers, pods=pods, missing=("Deployment wbe",)), BEGIN + MINUTE)
+    assert end(plan.draft) == "Adopted"
+    assert "names it: Deployment wbe" in step(plan.draft, StepName.ROLLOUT)[1]
 
 
 def test_no_restart_begins_before_the_margin_is_over() -> None:

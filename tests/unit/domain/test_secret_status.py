@@ -304,6 +304,28 @@ def test_what_is_not_known_is_never_adopted(seen: ObservedSecret, expected: str)
     assert of(status(seen), "Adopted") == ("Unknown", expected)
 
 
+def test_a_workload_that_is_named_and_not_there_is_said_as_long_as_it_is_so_and_whether_or_not_pods_are_counted() -> None:
+    before = status(replace(counted(pod(created=NEW)), missing=("Deployment api",)))
+    assert of(before, "Adopted") == ("True", "AllPods")
+    assert "not there, though spec.rollout.workloads names it: Deployment api" in adopted_message(before)
+    seen = observed_secret()
+    still = replace(seen, secret=written(seen.secret, before), missing=("Deployment api",))
+    assert adopted_message(status(still)) == adopted_message(before)
+    assert adopted_message(status(replace(still, missing=()))) == adopted_message(status(counted(pod(created=NEW))))
+
+
+def test_of_many_that_are_not_there_some_are_named_and_the_others_counted() -> None:
+    seen = replace(counted(consumers=[], pods={}), missing=tuple(f"Deployment {name}" for name in "abcde"))
+    assert "Deployment a, Deployment b, Deployment c and 2 more:" in adopted_message(status(seen))
+
+
+def adopted_message(after: RotatingSecretStatus) -> str:
+    """What Adopted says."""
+    found = cond.find(after.conditions, "Adopted")
+    assert found is not None
+    return found.message
+
+
 def test_a_pass_that_counts_nothing_leaves_adoption_as_it_stands() -> None:
     before = status(counted(pod(created=NEW)))
     seen = observed_secret()
