@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -322,6 +323,19 @@ def test_what_is_wrong_with_the_variables_is_said_before_anything_is_made(tmp_pa
     ):
         assert message in said
     assert said.count("Invalid value for variable") == 12
+
+
+@pytest.mark.parametrize("page", ["docs/rotators/lambda.md", "infra/terraform/rotator/README.md"])
+def test_what_the_pages_show_of_terraform_is_valid(page: str, tmp_path: Path) -> None:
+    [shown] = re.findall(r"```hcl\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    used = set(re.findall(r"\bvar\.(\w+)", shown))
+    around = [f'variable "{name}" {{ type = any }}' for name in sorted(used)]
+    around += [f'resource "aws_secretsmanager_secret" "{name}" {{ name = "orders/{name}" }}' for name in ("app", "admin")]
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "keyturn-rotator-postgres.zip").touch()
+    configuration = "\n".join([shown.replace("./infra/terraform/rotator", str(MODULE)), *around])
+    _, said = Terraform(tmp_path, configuration)("validate")
+    assert "The configuration is valid." in said
 
 
 def test_the_modules_files_are_formatted() -> None:
