@@ -156,6 +156,12 @@ def test_a_new_key_that_is_never_accepted_fails_within_the_time_that_the_provide
     assert impatient_bench.pending.text("key_id") in str(error)
 
 
+def test_a_new_key_that_is_listed_only_after_a_while_is_waited_for(bench: HttpApiKeyBench) -> None:
+    bench.provider.faults.listed_after = 1.0
+    bench.rotate()
+    assert bench.can_login(bench.current)
+
+
 def test_a_revoked_key_that_is_accepted_for_a_while_is_waited_for(bench: HttpApiKeyBench) -> None:
     old_version = bench.current_version()
     bench.rotate()

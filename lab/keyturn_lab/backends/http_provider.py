@@ -11,7 +11,6 @@ X-Api-Key.
 """
 
 import base64
-import binascii
 import hmac
 import json
 import secrets
@@ -59,6 +58,7 @@ class Faults:
     key_limit: int | None = None  # keys of one account; more are refused
     accepted_after: float = 0.0  # seconds until a new key is accepted
     refused_after: float = 0.0  # seconds until a revoked key is refused
+    listed_after: float = 0.0  # seconds until a new key is in the list
     planned: deque[Fault | None] = field(default_factory=deque)  # for the next requests, one each; None: nothing happens
     dies_before: int | None = None  # the number of the request from which on connections are closed without an answer
     dies_after: int | None = None  # the same, but that one request is still carried out
@@ -84,6 +84,7 @@ class Key:
     scopes: list[str]
     secret: str = field(repr=False)
     accepted_from: float
+    listed_from: float = 0.0
     disabled: bool = False
     refused_from: float | None = None  # set when it is revoked
 
@@ -217,10 +218,14 @@ class HttpProvider:
             [str(scope) for scope in scopes] if isinstance(scopes, list) else str(scopes).split(),
             accepted_from=time.monotonic() + self.faults.accepted_after,
         )
+        key.listed_from = time.monotonic() + self.faults.listed_after
         return HTTPStatus.CREATED, {"key": key.shown() | {"secret": key.secret, "expires_at": "2099-01-01T00:00:00Z"}}
 
     def _listed(self, account: str, page: int) -> Answer:
-        keys = [key.shown() for key in self._keys.values() if key.account == account and key.refused_from is None]
+        now = time.monotonic()
+        keys = [
+            key.shown() for key in self._keys.values() if key.account == account and key.refused_from is None and key.listed_from <= now
+        ]
         return HTTPStatus.OK, {"keys": keys[(page - 1) * PER_PAGE : page * PER_PAGE], "total": len(keys)}
 
     def _whoami(self, headers: Mapping[str, str]) -> Answer:
@@ -334,7 +339,7 @@ def _authentication(headers: Mapping[str, str], header: str) -> tuple[str | None
     if scheme.lower() == "bearer":
         return None, value
     if scheme.lower() == "basic":
-        with suppress(binascii.Error, UnicodeDecodeError):
+        with suppress(ValueError):
             user, _, password = base64.b64decode(value).decode().partition(":")
             return user, password
     return None, headers.get(header.lower(), "")

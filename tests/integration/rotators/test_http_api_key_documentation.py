@@ -68,7 +68,7 @@ def test_the_policy_of_the_page_allows_the_calls_that_are_made_and_no_others(ben
 
 
 def test_the_declaration_of_the_page_is_one() -> None:
-    content = tomllib.loads(blocks("toml")[0])
+    content = tomllib.loads(blocks("text")[0])
     assert parse(content.pop("name"), content).fields == frozenset()
 
 

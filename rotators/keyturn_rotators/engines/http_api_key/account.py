@@ -1,6 +1,8 @@
 """What a rotation does with a provider's keys: try one, list, make, revoke. Each is one or a few requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines.http_api_key import pointer
@@ -9,6 +11,7 @@ from keyturn_rotators.engines.http_api_key.declaration import API_KEY, KEY_ID, O
 from keyturn_rotators.engines.http_api_key.values import Values
 from keyturn_rotators.errors import Kind, RotationError
 
+T = TypeVar("T")
 POLLS = (0.2, 0.4, 0.8, 1.5)  # seconds between two looks; the last one goes on
 MOST_PAGES = 50
 SHOWN = 20  # ids in a message
@@ -55,15 +58,11 @@ class Account:
 
     def settled(self, credential: Credential, *, accepted: bool) -> Reply | None:
         """Tries the key until it is accepted, or refused, as was wanted, or the provider's time for that is over."""
-        deadline, polls = self._caller.deadline, iter(POLLS)
-        until = deadline.clock() + min(self.provider.settles_within, deadline.remaining() - SPARE)
-        pause = next(polls)
-        while True:
-            reply = self.test(credential)
-            if (reply is not None) == accepted or deadline.clock() + pause >= until:
-                return reply
-            self._caller.sleep(pause)
-            pause = next(polls, pause)
+        return self._until(lambda: self.test(credential), lambda reply: (reply is not None) == accepted)
+
+    def keys_with(self, credential: Credential) -> list[Listed]:
+        """Every key of the account, once this one is among them, or the provider's time for that is over."""
+        return self._until(self.keys, lambda keys: self.provider.listing is None or self.id(credential) in {each.id for each in keys})
 
     def keys(self) -> list[Listed]:
         """Every key of the account; none where the provider lists none."""
@@ -137,6 +136,17 @@ class Account:
     def restore(self, credential: Credential) -> None:
         if self.provider.restore:
             self._change(self.provider.restore, credential)
+
+    def _until(self, look: Callable[[], T], seen: Callable[[T], bool]) -> T:
+        deadline, polls = self._caller.deadline, iter(POLLS)
+        until = deadline.clock() + min(self.provider.settles_within, deadline.remaining() - SPARE)
+        pause = next(polls)
+        while True:
+            found = look()
+            if seen(found) or deadline.clock() + pause >= until:
+                return found
+            self._caller.sleep(pause)
+            pause = next(polls, pause)
 
     def _change(self, change: Change, credential: Credential) -> None:
         reply = self._caller.call(change.request, self._values.about(credential))

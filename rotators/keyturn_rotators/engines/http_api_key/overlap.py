@@ -86,7 +86,7 @@ class Overlap:
         reply = account.settled(pending, accepted=True)
         if reply is None:
             raise self._refused(account, pending)
-        account.owns(pending, reply, account.keys())
+        account.owns(pending, reply, account.keys_with(pending))
 
     def verify(self, pending: Credential, context: Context) -> None:
         account = self._account(pending, context)
