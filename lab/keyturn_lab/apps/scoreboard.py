@@ -7,9 +7,9 @@ import json
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Any, TypedDict
+
+from keyturn_lab.apps.json_server import JsonHandler, JsonServer
 
 LARGEST_REPORT = 65_536  # bytes
 
@@ -54,29 +54,13 @@ class Report:
             raise ValueError(f"not a report: {error}") from None
 
 
-class Scoreboard:
+class Scoreboard(JsonServer):
     """`with Scoreboard() as board`: programs POST to `board.url`, and `board.totals()` says what they counted."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._reports: dict[tuple[str, str], Report] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer((host, port), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(self._handler(), host=host, port=port)
 
     def totals(self) -> dict[str, Score]:
         """By pod, the sums of its programs; user and last error are of the one that reported last."""
@@ -100,34 +84,23 @@ class Scoreboard:
             before = self._reports.pop(process, report)
             self._reports[process] = max(before, report, key=lambda each: each.successes + each.failures)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[JsonHandler]:
         board = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(JsonHandler):
             def do_GET(self) -> None:
-                self._answer(HTTPStatus.OK, board.totals())
+                self.answer(HTTPStatus.OK, board.totals())
 
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 if length > LARGEST_REPORT:
-                    self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "too large"})
+                    self.answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "too large"})
                     return
                 try:
                     board.take(Report.parse(self.rfile.read(length)))
                 except ValueError as error:
-                    self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+                    self.answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
                 else:
-                    self._answer(HTTPStatus.OK, {})
-
-            def _answer(self, status: HTTPStatus, content: object) -> None:
-                body = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """The totals say it all."""
+                    self.answer(HTTPStatus.OK, {})
 
         return Handler
