@@ -2,7 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from keyturn_lab.backends.mariadb import PROGRAM
 
@@ -20,9 +23,14 @@ def install() -> None:
     assert PROGRAM.exists(), "MariaDB is not installed here: apt-get install mariadb-server-core"
 
 
-def plugins(directory: Path) -> Path:
+@contextmanager
+def plugins() -> Iterator[Path]:
     """The folder of plugins, such as auth_ed25519, from Debian's package."""
-    subprocess.run(["apt-get", "download", "-q", PLUGINS], check=True, cwd=directory, capture_output=True)
-    [package] = directory.glob(f"{PLUGINS}_*.deb")
-    subprocess.run(["dpkg-deb", "--extract", str(package), str(directory / "unpacked")], check=True, capture_output=True)
-    return directory / "unpacked" / "usr" / "lib" / "mysql" / "plugin"
+    install()
+    with TemporaryDirectory(prefix="keyturn-mariadb-plugins-") as name:  # pytest's own folders are closed to the server's user
+        directory = Path(name)
+        directory.chmod(0o755)
+        subprocess.run(["apt-get", "download", "-q", PLUGINS], check=True, cwd=directory, capture_output=True)
+        [package] = directory.glob(f"{PLUGINS}_*.deb")
+        subprocess.run(["dpkg-deb", "--extract", str(package), str(directory / "unpacked")], check=True, capture_output=True)
+        yield directory / "unpacked" / "usr" / "lib" / "mysql" / "plugin"

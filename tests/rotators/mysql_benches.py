@@ -38,17 +38,26 @@ class Session(Held):
 class MySqlBench(Bench):
     """Names are unique, so that all tests share one server."""
 
-    def __init__(self, server: MySqlServer, life: Life, proxy: MortalProxy, *, strategy: str) -> None:
+    def __init__(
+        self,
+        server: MySqlServer,
+        life: Life,
+        proxy: MortalProxy,
+        *,
+        strategy: str,
+        password: str = PASSWORD,
+        admin_password: str = ADMIN_PASSWORD,
+    ) -> None:
         mark = uuid.uuid4().hex[:8]
         self.server = server
         self.database, self.app, self.admin = f"bench_{mark}", f"app_{mark}", f"admin_{mark}"
-        server.create_app_user(self.app, PASSWORD, database=self.database)
-        server.create_admin(self.admin, ADMIN_PASSWORD, databases=(self.database,))
+        server.create_app_user(self.app, password, database=self.database)
+        server.create_admin(self.admin, admin_password, databases=(self.database,))
         place: dict[str, object] = {"port": proxy.port}
-        value = server.secret(self.app, PASSWORD, dbname=self.database) | place
+        value = server.secret(self.app, password, dbname=self.database) | place
         if strategy == "AlternatingUsers":
             value["masterarn"] = SUPERUSER
-        super().__init__(life, value, superuser=server.secret(self.admin, ADMIN_PASSWORD) | place)
+        super().__init__(life, value, superuser=server.secret(self.admin, admin_password) | place)
         self.environ = {"KEYTURN_STRATEGY": strategy}
 
     @property
@@ -72,7 +81,7 @@ class MySqlBench(Bench):
         return self.server.execute(sql, *params)
 
 
-def made(server: MySqlServer, strategy: str, *, kind: type[MySqlBench] = MySqlBench) -> Iterator[MySqlBench]:
+def made(server: MySqlServer, strategy: str, *, kind: type[MySqlBench] = MySqlBench, **passwords: str) -> Iterator[MySqlBench]:
     life = Life()
     with MortalProxy(server.host, server.port, life=life) as proxy:
-        yield kind(server, life, proxy, strategy=strategy)
+        yield kind(server, life, proxy, strategy=strategy, **passwords)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines.mysql import ed25519
 from keyturn_rotators.engines.mysql.connection import Session
-from keyturn_rotators.engines.mysql.explanations import PASSWORD_POLICY
+from keyturn_rotators.engines.mysql.explanations import PASSWORD_POLICY, PASSWORD_REFUSED, USER_NOT_CHANGED
 from keyturn_rotators.errors import Kind
 
 NATIVE, ED25519 = "mysql_native_password", "ed25519"
@@ -112,7 +112,8 @@ def _identify(session: Session, verb: str, account: Account, credential: Credent
     ):
         # The server validates passwords, and wants to see them for that.
         plain = f"{verb} %s@%s IDENTIFIED VIA {account.plugin} USING PASSWORD(%s){more}"
-        session.run(plain, *account.name, credential.password, *params, secret=True)
+        if not session.attempt(plain, *account.name, credential.password, *params, unless=frozenset({USER_NOT_CHANGED}), secret=True):
+            raise session.place.error(*PASSWORD_REFUSED)
 
 
 def _demands(ssl_type: str, values: list[object], limits: dict[str, object]) -> tuple[str, Params]:

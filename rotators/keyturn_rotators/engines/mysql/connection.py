@@ -183,6 +183,8 @@ class Session:
             return self.place.unanswered(error)
         said = "" if secret else f": {_words(error, hidden=self._credential.password)}"
         kind, check = explained(number, at_login=at_login)
+        if at_login and kind is Kind.AUTHENTICATION and not self._credential.tls:
+            check += "; and whether it may without TLS, as the secret says by its field ssl"
         return Refusal(number, kind, f"the server answered with error {number}{said}", check, self.place)
 
 

@@ -11,14 +11,18 @@ NO_SUCH_TABLE = 1146
 NO_SUCH_LOGIN = 2012  # of Vitess, where no user of that name may log in by that way
 NO_SUCH_THREAD = 1094
 KILL_DENIED = 1095
-PASSWORD_POLICY = frozenset({1290, 1819})  # MariaDB's strict_password_validation takes no hashes; a password that is too simple
+USER_NOT_CHANGED = 1396
+PASSWORD_POLICY = frozenset({1290, 1819, USER_NOT_CHANGED})
+"""How MariaDB refuses a password that its validation finds too simple, and any hash where strict_password_validation is on."""
 MISSING_CURRENT_PASSWORD = 3892
 NO_SUCH_ROUTINE = 1305
 
 _GRANTS = (Kind.PERMISSION, "the grants of the user, as the rotator's documentation lists them")
 _LOGIN = (Kind.AUTHENTICATION, "the password in the secret, and that an account of the user for the function's address may log in")
 _LIMITS = (Kind.SERVER, "the connection limits of the user and the server")
-_PASSWORD = (Kind.POLICY, "the server's password policy: length and classes (PASSWORD_LENGTH, EXCLUDE_*), and its password history")
+_JUDGED_BY = "the server's password policy: length and classes (PASSWORD_LENGTH, EXCLUDE_*), and its password history"
+_PASSWORD = (Kind.POLICY, _JUDGED_BY)
+PASSWORD_REFUSED = (Kind.POLICY, "the server refused the new password", f"{_JUDGED_BY}; and whether somebody else changes the user")
 _WRITER = (Kind.SERVER, "that the host is the writer and not a read-only replica, and the server's options")
 _LOCKS = (Kind.SERVER, "long transactions, and other rotations of the same users; a failed rotation is tried again")
 
@@ -39,7 +43,10 @@ _MEANINGS: dict[int, tuple[Kind, str]] = {
     1227: _GRANTS,
     1290: _WRITER,
     1370: _GRANTS,
-    1396: (Kind.SERVER, "whether somebody else changes the same user, or the user is a role or may be changed by other admins only"),
+    USER_NOT_CHANGED: (
+        Kind.SERVER,
+        "whether somebody else changes the same user, or the user is a role or may be changed by other admins only",
+    ),
     1410: _GRANTS,
     1524: (Kind.POLICY, "the user's authentication plugin, which the server has not loaded"),
     1698: _LOGIN,

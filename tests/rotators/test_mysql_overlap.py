@@ -1,0 +1,165 @@
+"""MySQL's two passwords of one user through the common suite, on a fake of MySQL 8 (mysql_fake.py): no MySQL 8 can be had here."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.mysql_fake import CREATE_USER, DUAL, FakeConnection, FakeMySql
+from tests.rotators.suite import EngineSuite
+from tests.unit.rotators.stores import Life
+
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.engines.mysql import connection
+from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.rotation import ROTATION, Step
+
+PASSWORD, ADMIN_PASSWORD = "first-password-of-the-app", "password-of-the-admin"
+COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
+
+
+class FakeBench(Bench):
+    def __init__(self, server: FakeMySql, *, strategy: str, by_superuser: bool) -> None:
+        self.server = server
+        self.app = server.create("app", PASSWORD, *([] if by_superuser else [DUAL]))
+        server.create("admin", ADMIN_PASSWORD, CREATE_USER)
+        place = {"engine": "mysql", "host": "127.0.0.1", "port": server.port, "ssl": False}
+        value = place | {"username": "app", "password": PASSWORD} | ({"masterarn": SUPERUSER} if by_superuser else {})
+        super().__init__(server.life, value, superuser=place | {"username": "admin", "password": ADMIN_PASSWORD})
+        self.environ = {"KEYTURN_STRATEGY": strategy}
+
+    def can_login(self, credential: Credential) -> bool:
+        return self.app.takes(credential.password)
+
+
+def made(server: FakeMySql, strategy: str, *, by_superuser: bool) -> Iterator[Bench]:
+    yield FakeBench(server, strategy=strategy, by_superuser=by_superuser)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMySql]:
+    monkeypatch.setattr(connection, "_Connection", FakeConnection)
+    with FakeMySql(Life()) as running:
+        yield running
+
+
+@pytest.fixture
+def overlap(server: FakeMySql) -> FakeBench:
+    return FakeBench(server, strategy="Overlap", by_superuser=False)
+
+
+class TestOverlapByTheUserItself(EngineSuite):
+    capabilities = COMMON | {Capability.OVERLAP}
+
+    @pytest.fixture
+    def bench(self, server: FakeMySql) -> Iterator[Bench]:
+        yield from made(server, "Overlap", by_superuser=False)
+
+
+class TestOverlapByTheSuperuser(EngineSuite):
+    capabilities = COMMON | {Capability.OVERLAP, Capability.SUPERUSER}
+
+    @pytest.fixture
+    def bench(self, server: FakeMySql) -> Iterator[Bench]:
+        yield from made(server, "Overlap", by_superuser=True)
+
+
+class TestSingleUserByTheUserItself(EngineSuite):
+    """As MySQL has it: ALTER USER USER()."""
+
+    capabilities = COMMON
+
+    @pytest.fixture
+    def bench(self, server: FakeMySql) -> Iterator[Bench]:
+        yield from made(server, "SingleUser", by_superuser=False)
+
+
+@pytest.mark.parametrize("strategy", ["Overlap", "SingleUser"])
+def test_a_user_who_must_say_its_current_password_says_it(server: FakeMySql, strategy: str) -> None:
+    bench = FakeBench(server, strategy=strategy, by_superuser=False)
+    bench.app.require_current = True
+    for _ in range(3):
+        bench.rotate()
+        assert bench.can_login(bench.current)
+
+
+def test_a_rotation_given_up_after_set_does_not_cost_the_current_password_in_the_next(overlap: FakeBench) -> None:
+    before = overlap.current
+    overlap.steps(ROTATION[:2], overlap.store.start(APP))
+    assert overlap.app.secondary == before.password, "the current password is the secondary one, which the next would push out"
+    token = overlap.store.start(APP)
+    overlap.steps(ROTATION[:2], token)
+    assert overlap.can_login(before)
+    assert overlap.can_login(overlap.pending)
+
+
+def test_retiring_after_a_promotion_that_was_taken_back_leaves_the_current_password(overlap: FakeBench) -> None:
+    first = overlap.current_version()
+    second = overlap.rotate()
+    overlap.promote(first)
+    overlap.step(Step.RETIRE, second)
+    assert overlap.can_login(overlap.current)
+    assert not overlap.can_login(overlap.version(second))
+    assert overlap.app.secondary is None
+
+
+def test_a_user_without_the_right_to_two_passwords_is_told_what_it_lacks(overlap: FakeBench) -> None:
+    overlap.app.privileges = frozenset()
+    token = overlap.store.start(APP)
+    overlap.step(Step.CREATE, token)
+    with pytest.raises(RotationError) as refused:
+        overlap.step(Step.SET, token)
+    assert refused.value.kind is Kind.PERMISSION
+    assert overlap.can_login(overlap.current)
+
+
+def test_a_password_history_that_forbids_the_current_one_again_is_told_as_such(overlap: FakeBench) -> None:
+    overlap.app.history = []
+    token = overlap.store.start(APP)
+    overlap.step(Step.CREATE, token)
+    with pytest.raises(RotationError) as refused:
+        overlap.step(Step.SET, token)
+    assert refused.value.kind is Kind.POLICY
+    assert "password history" in refused.value.check
+    assert overlap.can_login(overlap.current)
+
+
+def test_all_accounts_of_the_user_are_changed_by_the_superuser(server: FakeMySql) -> None:
+    bench = FakeBench(server, strategy="Overlap", by_superuser=True)
+    elsewhere = server.create("app", PASSWORD, host="10.%")
+    for _ in range(2):
+        before = bench.current_version()
+        bench.rotate()
+        assert elsewhere.takes(bench.current.password)
+        assert elsewhere.takes(bench.version(before).password)
+        bench.step(Step.RETIRE, before)
+        assert not elsewhere.takes(bench.version(before).password)
+
+
+def test_mariadb_has_no_second_password_and_is_told_so(overlap: FakeBench) -> None:
+    overlap.server.version = "10.11.19-MariaDB"
+    token = overlap.store.start(APP)
+    overlap.step(Step.CREATE, token)
+    with pytest.raises(RotationError, match="MariaDB has no second password"):
+        overlap.step(Step.SET, token)
+    overlap.edit(APP, engine="mariadb")
+    with pytest.raises(RotationError, match="MariaDB has no second password"):
+        overlap.step(Step.CREATE, overlap.store.start(APP))
+
+
+def test_two_steps_for_one_user_are_kept_apart(overlap: FakeBench) -> None:
+    overlap.server.locks["keyturn/app"] = "somebody else"
+    token = overlap.store.start(APP)
+    overlap.step(Step.CREATE, token)
+    with pytest.raises(RotationError, match="another step") as refused:
+        overlap.step(Step.SET, token)
+    assert "IS_USED_LOCK" in refused.value.check
+
+
+def test_no_password_is_written_into_a_statement(overlap: FakeBench) -> None:
+    for _ in range(2):
+        before = overlap.current_version()
+        overlap.rotate()
+        overlap.step(Step.RETIRE, before)
+    said = "\n".join(overlap.server.statements)
+    assert "RETAIN CURRENT PASSWORD" in said
+    assert not [version for version in overlap.store.values[APP] if overlap.version(version).password in said]
