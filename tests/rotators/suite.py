@@ -141,7 +141,7 @@ class EngineSuite:
 
     # rotations that die
 
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1800)
     def test_wherever_a_rotation_dies_the_current_credential_logs_in_and_the_next_attempt_completes_it(self, bench: Bench) -> None:
         for end in itertools.count(step=bench.strides[0]):
             token = bench.store.start(APP)
@@ -315,7 +315,7 @@ class EngineSuite:
             bench.step(Step.RETIRE, "nobody")
 
     @needs(Capability.RETIRE)
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1800)
     def test_wherever_retiring_dies_the_next_attempt_completes_it(self, bench: Bench) -> None:
         for end in itertools.count(step=bench.strides[1]):
             old_version = bench.current_version()
@@ -392,7 +392,7 @@ class EngineSuite:
         assert bench.can_login(bench.pending)
 
     @needs(Capability.RESTORE)
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1800)
     def test_wherever_restoring_dies_the_next_attempt_completes_it(self, bench: Bench) -> None:
         for end in itertools.count(step=bench.strides[1]):
             old_version = bench.current_version()

@@ -32,9 +32,12 @@ class Session(Held):
             ssl_context=False,
         )
 
+    def run(self, sql: str) -> None:
+        self._connection.run(sql)
+
     def is_alive(self) -> bool:
         try:
-            self._connection.run("SELECT 1")
+            self.run("SELECT 1")
         except (DatabaseError, InterfaceError):
             return False
         return True
@@ -68,11 +71,11 @@ class PostgresBench(Bench):
             return False
         return True
 
-    def hold(self, credential: Credential) -> Held:
+    def hold(self, credential: Credential) -> Session:
         return Session(self._pg, credential)
 
 
-def made(pg: Postgres, strategy: str) -> Iterator[Bench]:
+def made(pg: Postgres, strategy: str) -> Iterator[PostgresBench]:
     life = Life()
     with MortalProxy(pg.host, pg.port, life=life) as proxy:
         yield PostgresBench(pg, life, proxy, strategy=strategy)

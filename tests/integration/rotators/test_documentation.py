@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg8000.exceptions import DatabaseError
+from pg8000.exceptions import DatabaseError, InterfaceError
 from tests.integration.rotators.worlds import PASSWORD, Shop
 
 from keyturn_lab.backends import Postgres
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.passwords import EXCLUDED
+from keyturn_rotators.rotation import Step
+from keyturn_rotators.versions import CURRENT
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rotators" / "postgres.md").read_text()
 
@@ -35,6 +37,20 @@ def test_the_admin_of_the_page_rotates_both_users(shop: Shop) -> None:
     shop.use(f"CREATE TABLE {shop.app}.t (a int)")
     assert [shop.rotate().username for _ in range(4)] == [shop.clone, shop.app] * 2
     assert shop.use(f"SELECT a FROM {shop.app}.t") == []
+
+
+def test_the_admin_of_the_page_retires_and_restores_either_user(shop: Shop) -> None:
+    for _ in range(2):
+        old, version = shop.current, shop.store.holder("app", CURRENT)
+        assert version is not None
+        shop.rotate()
+        with pytest.raises((DatabaseError, InterfaceError)), shop.connection(old) as held:
+            shop.step(Step.RETIRE, version)
+            held.run("SELECT 1")
+        with pytest.raises(DatabaseError):
+            shop.use("SELECT 1", credential=old)
+        shop.step(Step.RESTORE, version)
+        assert shop.use("SELECT 1", credential=old) == [[1]]
 
 
 def test_the_admin_of_the_page_cannot_read_the_apps_tables(shop: Shop) -> None:

@@ -123,8 +123,38 @@ def test_no_value_is_in_what_the_functions_print_answer_or_raise(secret: Secret)
     assert not [value for value in (*secrets, ADMIN_PASSWORD) if value in said]
 
 
-def test_a_step_that_aws_lacks_is_answered_as_unsupported(aws: Aws, function: str, secret: Secret) -> None:
-    event = {"Step": "retireSecret", "SecretId": secret.arn, "ClientRequestToken": "t" * 32}
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-    assert "FunctionError" not in answer
-    assert json.loads(answer["Payload"].read()) == {"step": "retireSecret", "result": "Unsupported"}
+def ask(secret: Secret, step: str, version: str) -> dict[str, object]:
+    """Call the function as an operator does, and not by way of Secrets Manager. Its answer, or its error."""
+    event = {"Step": step, "SecretId": secret.arn, "ClientRequestToken": version}
+    answer = secret.aws.client("lambda").invoke(FunctionName=secret.function, Payload=json.dumps(event))
+    told: dict[str, object] = json.loads(answer["Payload"].read())
+    assert ("errorType" in told) == ("FunctionError" in answer)
+    return told
+
+
+def current_version(secret: Secret) -> str:
+    return secret.manager.get_secret_value(SecretId=secret.arn)["VersionId"]
+
+
+def test_the_old_credential_is_retired_and_restored_when_an_operator_asks_for_it(secret: Secret) -> None:
+    before, version = secret.value(), current_version(secret)
+    secret.aws.wait_for_rotation(secret.arn, secret.rotate(), timeout=60)
+    assert secret.logs_in(before)
+    assert ask(secret, "retireSecret", version) == {"step": "retireSecret", "result": "Done"}
+    assert not secret.logs_in(before)
+    assert secret.logs_in(secret.value())
+    assert ask(secret, "restoreSecret", version) == {"step": "restoreSecret", "result": "Done"}
+    assert secret.logs_in(before)
+
+
+def test_a_refusal_to_retire_is_an_error_whose_first_word_says_where_to_look(secret: Secret) -> None:
+    secret.aws.wait_for_rotation(secret.arn, secret.rotate(), timeout=60)
+    told = ask(secret, "retireSecret", current_version(secret))
+    assert told["errorType"] == "RotationError"
+    assert str(told["errorMessage"]).startswith("policy: retireSecret refused: the version is current")
+    assert secret.logs_in(secret.value())
+
+
+def test_a_step_that_is_not_known_is_answered_as_unsupported(secret: Secret) -> None:
+    answer = ask(secret, "unheardOf", current_version(secret))
+    assert (answer["step"], answer["result"]) == ("unheardOf", "Unsupported")

@@ -54,9 +54,9 @@ class Shop:
         login = credential or self.current
         return self.pg.execute(sql, *params, user=login.username, password=login.password, database=self.database)
 
-    def connection(self) -> Connection:
-        """A connection of the application with the current credential."""
-        login = self.current
+    def connection(self, credential: Credential | None = None) -> Connection:
+        """A connection of the application, with the current credential or another."""
+        login = credential or self.current
         return Connection(
             login.username, password=login.password, host=self.pg.host, port=self.pg.port, database=self.database, ssl_context=False
         )

@@ -58,7 +58,7 @@ class AlternatingUsers:
             context.confirm_idle()
             pair = find_pair(locked.admin, current=context.current().username, pending=old.username, base=base(old.username))
             if pair is not None:
-                shut_out(locked.admin, old, deadline=context.deadline, others=[locked.in_use])
+                shut_out(locked.admin, pair, old=old, deadline=context.deadline, in_use=locked.in_use)
             prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
 
     def restore(self, old: Credential, context: Context) -> None:
