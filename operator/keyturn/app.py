@@ -13,7 +13,6 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import kopf
 
@@ -38,7 +37,7 @@ from keyturn.engine.bare_pods import BarePods
 from keyturn.engine.engine import Engine
 from keyturn.engine.execute import Executor
 from keyturn.engine.gather import Gatherer
-from keyturn.engine.keys import Key, Kind
+from keyturn.engine.keys import Kind
 from keyturn.engine.publish import Publisher
 from keyturn.engine.queue import Queue
 from keyturn.engine.reach import Connections
@@ -64,10 +63,10 @@ class Leader:
         self._settings, self._client, self._for_kopf, self._metrics = settings, client, for_kopf, metrics
         self._poll_results: dict[AwsKey, str] = {}
         self.world = World()
-        queue = Queue(time.monotonic)
+        now = client.clock.now
+        queue = Queue(time.monotonic, now)
         metrics.queue_depth(lambda: len(queue.backlog))
         objects, secrets, workloads = KubeObjects(client), KubeSecrets(client), KubeWorkloads(client)
-        now = client.clock.now
         self._aws = AwsClients(self._source_changed, on_call=metrics.aws_request, on_poll=self._polled, threads=settings.aws_threads)
         connections = Connections(self.world, self._aws, objects, own_namespace=settings.namespace)
         gatherer = Gatherer(
@@ -88,16 +87,13 @@ class Leader:
             publisher=Publisher(world=self.world, objects=objects, recorder=self.recorder),
             observer=observer,
             clock=now,
-            enqueue=self._enqueue,
+            queue=queue,
         )
-        self.engine = Engine(world=self.world, queue=queue, reconciler=reconciler, observer=observer, clock=now, workers=settings.workers)
+        self.engine = Engine(world=self.world, queue=queue, reconciler=reconciler, observer=observer, workers=settings.workers)
         self.lookout = Lookout(unwatched=self.world.unwatched, secrets=secrets, wake=self.engine.awaited)
         self.watch = SecretWatch(client, self.engine.target_changed, namespaces=settings.namespaces or None)
         self.filled = False
         self._kinds: list[WorkloadKind] = []
-
-    def _enqueue(self, key: Key, when: datetime | None) -> None:
-        self.engine.put_at(key, when)
 
     def _source_changed(self, _: object, secret_id: str) -> None:
         self.engine.source_changed(secret_id)

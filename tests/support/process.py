@@ -70,14 +70,17 @@ class DueTimes(Queue):
     """A queue without waiting: when each key is due, by the world's clock."""
 
     def __init__(self, outside: Outside) -> None:
-        super().__init__(time.monotonic)
+        super().__init__(time.monotonic, outside.clock)
         self._outside = outside
         self.due: dict[Key, datetime] = {}
 
     def put(self, key: Key, *, due: float | None = None, new: bool = False) -> None:
         """Of several due times the earliest counts."""
         wait = max(due - time.monotonic(), 0.0) if due is not None else 0.0
-        when = self._outside.now + timedelta(seconds=wait)
+        self.put_at(key, self._outside.now + timedelta(seconds=wait))
+
+    def put_at(self, key: Key, when: datetime) -> None:
+        """To the microsecond: a world whose clock stands still must not come a moment too early, again and again."""
         self.due[key] = min(when, self.due.get(key, when))
 
 
@@ -109,14 +112,11 @@ class Process:
             publisher=Publisher(world=self.world, objects=cosmos.objects, recorder=cosmos.recorder),
             observer=observer,
             clock=outside.clock,
-            enqueue=self._enqueue,
+            queue=self.queue,
         )
-        self.engine = Engine(world=self.world, queue=self.queue, reconciler=self.reconciler, observer=observer, clock=outside.clock)
+        self.engine = Engine(world=self.world, queue=self.queue, reconciler=self.reconciler, observer=observer)
         self._labels: Any = None
         self.hear()
-
-    def _enqueue(self, key: Key, when: datetime | None) -> None:
-        self.engine.put_at(key, when)
 
     def hear(self) -> None:
         """Every watch catches up."""
@@ -175,4 +175,4 @@ class Process:
         except OutsideError:
             again = self.cosmos.outside.now + timedelta(seconds=1)
         if again is not None:
-            self.engine.put_at(key, again)
+            self.queue.put_at(key, again)

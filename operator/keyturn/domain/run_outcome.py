@@ -26,7 +26,7 @@ from keyturn.domain.failures import FailureKind
 from keyturn.domain.mirroring import shape
 from keyturn.domain.observed import Failure
 from keyturn.domain.rejection import REASON, gives_up_at, ways_out
-from keyturn.domain.run_plan import others_wait
+from keyturn.domain.run_plan import awaits_margin, others_wait
 from keyturn.domain.run_record import Record
 from keyturn.domain.run_rotate import give_up
 from keyturn.domain.run_seen import SLOW, SLOWLY, SOON, ObservedRun, RunPlan, strategy_of
@@ -96,7 +96,7 @@ def _mirrored(seen: ObservedRun, record: Record, outcome: Outcome, now: datetime
             settled = seen.parent.status.settled if seen.parent else None
             if not changed and settled and settled.epoch == mirror.epoch and seen.run.spec.action is RunAction.ROTATE and seen.parent:
                 return record.step(StepName.ROLLOUT, StepState.SKIPPED, "the content is the same").complete(strategy_of(seen.parent)), None
-            return record, now
+            return awaits_margin(seen, record, since=mirror.time, now=now) or (record, now)
         case Moved(version=version):
             return record.superseded(f"AWS has moved on to {version}"), None
         case Refused(failure=failure) if failure.reason == "NotAllowed":

@@ -159,22 +159,30 @@ def content_of(run: RotationRun, *, adopts: bool) -> Content | None:
     return Content(version=mirror.version_id, epoch=mirror.epoch, since=mirror.time, created_by_us=mirror.epoch == 1 and not adopts)
 
 
+def awaits_margin(seen: ObservedRun, record: Record, *, since: datetime, now: datetime) -> tuple[Record, datetime] | None:
+    """The wait between the write of the Secret and the first restart: what is said of it, and its end. None: it is over."""
+    begin = since + seen.limits.margin + seen.limits.slack
+    if now >= begin:
+        return None
+    if seen.consumers:
+        message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
+        return record.step(StepName.ROLLOUT, StepState.RUNNING, message), begin
+    # One that comes before it is proved what a new pod reads would be left on a content that nobody knows.
+    message = f"no workload uses the Secret; the run is over at {begin:%H:%M:%S}Z if none comes"
+    return record.step(StepName.ROLLOUT, StepState.WAITING, message), begin
+
+
 def _rollout(seen: ObservedRun, parent: RotatingSecret, record: Record, now: datetime) -> RunPlan:
     content = content_of(seen.run, adopts=parent.spec.target.conflict.value == "Adopt")
     if content is None:
         return _mirror(seen, parent, record, now)
-    begin = content.since + seen.limits.margin + seen.limits.slack
-    if not seen.consumers and now < begin:
-        # One that comes before it is proved what a new pod reads would be left on a content that nobody knows.
-        message = f"no workload uses the Secret; the run is over at {begin:%H:%M:%S}Z if none comes"
-        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.WAITING, message).status(), look_again_at=begin)
+    waits = awaits_margin(seen, record, since=content.since, now=now)
+    if waits is not None:
+        return RunPlan(draft=waits[0].status(), look_again_at=waits[1])
     if not seen.consumers:
         record = record.rolled(waves.Rollout(progress=waves.Progress(), statuses=()))
         message = _with_left_out("no workload is restarted" if seen.excluded else "no workload uses the Secret", seen)
         return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.SKIPPED, message).complete(strategy_of(parent)).status())
-    if now < begin:
-        message = f"restarts begin at {begin:%H:%M:%S}Z, when no kubelet can have an older content in its cache"
-        return RunPlan(draft=record.step(StepName.ROLLOUT, StepState.RUNNING, message).status(), look_again_at=begin)
     annotation = annotation_of(parent.metadata.name)
     look = waves.rollout(
         seen.consumers,

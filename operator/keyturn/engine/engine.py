@@ -6,9 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 from keyturn.domain.failures import FailureKind, OutsideError
@@ -36,7 +35,6 @@ class Engine:
     queue: Queue
     reconciler: Reconciler
     observer: Observer
-    clock: Callable[[], datetime]
     workers: int = 48
     _failures: dict[Key, int] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -92,7 +90,7 @@ class Engine:
             return "Error"
         self._failures.pop(key, None)
         if again is not None:
-            self.put_at(key, again)
+            self.queue.put_at(key, again)
         return "Done"
 
     def _retry(self, key: Key, *, slow: bool) -> None:
@@ -100,17 +98,12 @@ class Engine:
         base = min(FIRST_RETRY * 2 ** min(count - 1, 9) * (10 if slow else 1), LAST_RETRY)
         self.queue.put(key, due=time.monotonic() + base * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
-    def put_at(self, key: Key, when: datetime | None) -> None:
-        """Queue a key for a moment of the wall clock; None means now."""
-        wait = 0.0 if when is None else max((when - self.clock()) / timedelta(seconds=1), 0.0)
-        self.queue.put(key, due=time.monotonic() + wait)
-
     # hints from outside
 
     def object_changed(self, kind: Kind, raw: dict[str, Any]) -> None:
         """An object of ours is there, or is other than before. Echoes of our own writes are known already and end here."""
         key = key_of(kind, raw)
-        new = self.world.objects.raw(key) is None
+        new = not self.world.objects.knows(key)
         if not self.world.objects.put(kind, raw):
             return
         self._failures.pop(key, None)

@@ -159,8 +159,8 @@ class Gatherer:
             rolling = _state(run, StepName.MIRROR) in {StepState.SUCCEEDED, StepState.SKIPPED}
             source = await self._source_of_run(run, parent, reach, rolling=rolling)
             has_value = await self._has_value(run, parent, reach, source)
+            consumers, left_out = self.consumers(parent)
             if rolling:
-                consumers, left_out = self.consumers(parent)
                 missing = self.missing(parent)
                 begin = run.status.mirror.time + self.limits.margin if run.status.mirror else None
                 if begin is not None and self.clock() >= begin:

@@ -9,15 +9,16 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from keyturn.engine.keys import Key
 
 
 class Queue:
-    """Times are seconds of the given monotonic clock."""
+    """Times are seconds of the given monotonic clock; `wall` tells the time of day."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], datetime]) -> None:
+        self._clock, self._wall = clock, wall
         self._due: dict[Key, float] = {}
         self._later: list[tuple[float, int, Key]] = []
         self._ready: list[tuple[int, float, int, Key]] = []  # lane, due, order: new objects have lane 0
@@ -34,6 +35,15 @@ class Queue:
         """Since when each key has been due that no worker has yet."""
         now = self._clock()
         return [due for key, due in self._due.items() if due <= now and key not in self._active]
+
+    @property
+    def crowd(self) -> int:
+        """About how many keys wait for a worker; cheap."""
+        return len(self._ready)
+
+    def put_at(self, key: Key, when: datetime) -> None:
+        """Queue a key for a moment of the wall clock."""
+        self.put(key, due=self._clock() + max((when - self._wall()) / timedelta(seconds=1), 0.0))
 
     def put(self, key: Key, *, due: float | None = None, new: bool = False) -> None:
         """Queue a key for now, or for a time; a time that is later than a known one changes nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from keyturn.api import (
 )
 from keyturn.domain import announce
 from keyturn.domain import conditions as cond
-from keyturn.domain.actions import CreateRun, DeleteRun, Done, Moved, Refused
+from keyturn.domain.actions import Action, CreateRun, DeleteRun, Done, Moved, Outcome, Refused
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.run_outcome import run_outcome
 from keyturn.domain.run_plan import run_plan
@@ -30,10 +30,12 @@ from keyturn.engine.gather import Gatherer
 from keyturn.engine.keys import Key, Kind
 from keyturn.engine.ports import Aws, Catalog, Observer
 from keyturn.engine.publish import Publisher
+from keyturn.engine.queue import Queue
 from keyturn.engine.reach import Connections, Reach
 from keyturn.engine.world import World, key_of
 
-COALESCE = timedelta(seconds=1)  # how long a RotatingSecret may lag behind its active run
+LAG, LAG_PER_RUN, LONGEST_LAG = timedelta(seconds=1), timedelta(milliseconds=20), timedelta(seconds=15)
+"""How long a RotatingSecret may lag behind its active run: longer while many runs are under way, whose restarts come before reports."""
 CONNECTION_CHECK = timedelta(hours=1)
 CREDENTIALS_CHECK = timedelta(minutes=5)  # of a connection whose credentials somebody may renew
 RECOUNT_SOON, RECOUNT_LATE = timedelta(seconds=5), timedelta(minutes=1)  # see _recount_at
@@ -41,7 +43,7 @@ RECOUNT_SOON, RECOUNT_LATE = timedelta(seconds=5), timedelta(minutes=1)  # see _
 
 @dataclass(slots=True, kw_only=True)
 class Reconciler:
-    """Passes over RotatingSecrets, RotationRuns and connections. `enqueue` is the queue's put, with a moment instead of seconds."""
+    """Passes over RotatingSecrets, RotationRuns and connections."""
 
     world: World
     connections: Connections
@@ -50,7 +52,7 @@ class Reconciler:
     publisher: Publisher
     observer: Observer
     clock: Callable[[], datetime]
-    enqueue: Callable[[Key, datetime | None], None]
+    queue: Queue
     recount: set[Key] = field(default_factory=set)  # RotatingSecrets whose consumers have changed
     _counted: set[Key] = field(default_factory=set)
     _followed: dict[Key, tuple[Catalog, str]] = field(default_factory=dict)
@@ -80,27 +82,31 @@ class Reconciler:
         plan = secret_plan(observed, self.clock())
         outcomes = await self.executor.execute(secret, reach, plan.actions)
         status = secret_status(observed, plan, outcomes, self.clock())
+        told = not _only_began_a_run(outcomes) and await self._publish_secret(key, secret, status)
+        if count and not told:
+            self.recount.add(key)
+        for action, outcome in outcomes:
+            if isinstance(action, CreateRun) and isinstance(outcome, Done):
+                self.queue.put(Key(Kind.RUN, key.namespace, action.name), new=True)
+                self.queue.put_at(key, self._report_at())
+            elif isinstance(action, DeleteRun) and isinstance(outcome, Done):
+                self.world.objects.drop(Key(Kind.RUN, key.namespace, action.name))
+            elif isinstance(outcome, Moved):
+                self.queue.put_at(key, self._report_at())
+        recount = _recount_at(observed, status, self.clock())
+        if recount is not None:
+            self.recount.add(key)
+            self.queue.put_at(key, recount)
+        refused = [outcome.failure.kind for _, outcome in outcomes if isinstance(outcome, Refused)]
+        return self._again(plan.look_again_at, refused)
+
+    async def _publish_secret(self, key: Key, secret: RotatingSecret, status: RotatingSecretStatus) -> bool:
         written = await self.publisher.status(key, secret.metadata, status)
         if written:
             self._counted.add(key)
             self.publisher.announce(key, secret.metadata, announce.of_secret(secret.status, status))
             self.observer.secret(key, status)
-        elif count:
-            self.recount.add(key)
-        for action, outcome in outcomes:
-            if isinstance(action, CreateRun) and isinstance(outcome, Done):
-                self.enqueue(Key(Kind.RUN, key.namespace, action.name), None)
-                self.enqueue(key, self.clock() + COALESCE)
-            elif isinstance(action, DeleteRun) and isinstance(outcome, Done):
-                self.world.objects.drop(Key(Kind.RUN, key.namespace, action.name))
-            elif isinstance(outcome, Moved):
-                self.enqueue(key, self.clock() + COALESCE)
-        recount = _recount_at(observed, status, self.clock())
-        if recount is not None:
-            self.recount.add(key)
-            self.enqueue(key, recount)
-        refused = [outcome.failure.kind for _, outcome in outcomes if isinstance(outcome, Refused)]
-        return self._again(plan.look_again_at, refused)
+        return written
 
     def _again(self, planned: datetime | None, refused: list[FailureKind]) -> datetime | None:
         """A refusal that may pass is met again soon, another one slowly."""
@@ -133,7 +139,7 @@ class Reconciler:
         self._counted.discard(key)
         self.observer.gone(key)
         for run in self.world.objects.run_keys(key.namespace, key.name):
-            self.enqueue(run, None)
+            self.queue.put(run)
 
     # RotationRun
 
@@ -162,8 +168,14 @@ class Reconciler:
             self.recount.add(parent)
             for other in self.world.objects.run_keys(key.namespace, run.spec.secret_ref.name):
                 if other != key and not self.world.objects.runs[other].over:
-                    self.enqueue(other, None)
-        self.enqueue(parent, None if over else self.clock() + COALESCE)
+                    self.queue.put(other)
+            self.queue.put(parent)
+        else:
+            self.queue.put_at(parent, self._report_at())
+
+    def _report_at(self) -> datetime:
+        """When a RotatingSecret says what its run has done."""
+        return self.clock() + min(LAG + LAG_PER_RUN * max(self.world.objects.open_count, self.queue.crowd), LONGEST_LAG)
 
     # connections
 
@@ -193,7 +205,7 @@ class Reconciler:
         before, self._clients[key] = self._clients.get(key), aws
         if before is not None and before is not aws:
             for user in self.world.objects.by_connection(key):
-                self.enqueue(user, None)
+                self.queue.put(user)
 
     async def _publish_connection(
         self, key: Key, connection: AWSConnection | ClusterAWSConnection, verdicts: dict[str, cond.Verdict], identity: str | None
@@ -208,6 +220,11 @@ class Reconciler:
             last_success_time=now if fresh else before.last_success_time,
         )
         await self.publisher.status(key, connection.metadata, status)
+
+
+def _only_began_a_run(outcomes: Sequence[tuple[Action, Outcome]]) -> bool:
+    """Nothing but a run has come of the pass: it comes first, and is soon reported together with what it does."""
+    return any(isinstance(action, CreateRun) for action, _ in outcomes) and all(isinstance(outcome, Done) for _, outcome in outcomes)
 
 
 def _recount_at(observed: ObservedSecret, status: RotatingSecretStatus, now: datetime) -> datetime | None:

@@ -52,7 +52,9 @@ class Objects:
         self._index: dict[Key, tuple[tuple[str, ...], ...]] = {}  # the entries of an object in the sets below
         self._by: dict[tuple[str, ...], set[Key]] = defaultdict(set)
         self.runs: dict[Key, RunView] = {}
-        self._open: set[Key] = set()  # runs that are not over
+        self._open: set[Key] = set()  # runs that are not over,
+        self._rotating: set[Key] = set()  # those of them whose rotation is under way,
+        self._restarting: dict[Key, int] = {}  # and how many workloads of theirs are
         self._beginning: dict[Key, Key] = {}  # runs whose rotation begins in a pass that is under way, and their connections
         self._restarts: dict[Key, int] = {}  # restarts that such a pass asks for
         self._gone: dict[Key, int] = {}  # the last version of what is gone: a late answer to a write must not bring it back
@@ -77,8 +79,7 @@ class Objects:
         self._gone[key] = max(version, known[0] if known else 0)
         while len(self._gone) > GONE:
             del self._gone[next(iter(self._gone))]
-        self.runs.pop(key, None)
-        self._open.discard(key)
+        self._place(key, None)
         for entry in self._index.pop(key, ()):
             self._by[entry].discard(key)
             if not self._by[entry]:
@@ -87,6 +88,10 @@ class Objects:
     def keys(self, kind: Kind) -> list[Key]:
         """All objects of a kind."""
         return [key for key in self._stored if key.kind is kind]
+
+    def knows(self, key: Key) -> bool:
+        """Whether there is such an object."""
+        return key in self._stored
 
     def raw(self, key: Key) -> dict[str, Any] | None:
         """The object's JSON."""
@@ -120,35 +125,35 @@ class Objects:
         """Their keys."""
         return tuple(self._by.get(("runs", namespace, secret), ()))
 
-    def open_runs(self) -> Iterator[RunView]:
-        """The runs of the whole cluster that are not over."""
-        return (self.runs[key] for key in self._open)
+    @property
+    def open_count(self) -> int:
+        """How many runs of the whole cluster are not over."""
+        return len(self._open)
 
     def rotating_on(self, connection: Key) -> int:
         """How many rotations are under way on a connection."""
         wanted = ("connection", *connection)
-        parents = (
-            Key(Kind.SECRET, entry[1], entry[2]) for key in self._open if self.runs[key].rotating for entry in self._index.get(key, ())
-        )
+        parents = (Key(Kind.SECRET, entry[1], entry[2]) for key in self._rotating for entry in self._index.get(key, ()))
         beginning = sum(begun == connection and not self.runs[key].rotating for key, begun in self._beginning.items() if key in self.runs)
         return sum(wanted in self._index.get(parent, ()) for parent in parents) + beginning
 
     def restarting(self) -> int:
         """Workloads of the cluster whose restart is under way, or is being asked for at this moment."""
-        under_way = sum(run.adoption.restarting for run in self.open_runs() if run.adoption is not None)
-        return under_way + sum(self._restarts.values())
+        return sum(self._restarting.values()) + sum(self._restarts.values())
 
     @contextmanager
     def begins(self, key: Key, connection: Key | None, draft: RotationRunStatus, actions: Sequence[Action]) -> Iterator[None]:
         """Count what a plan begins until it is in the run's status: many passes are under way at once, and the caps hold for all."""
         if connection is not None and any(step.name == StepName.ROTATE and step.state is StepState.RUNNING for step in draft.steps):
             self._beginning[key] = connection
-        self._restarts[key] = sum(isinstance(action, Restart) for action in actions)
+        restarts = sum(isinstance(action, Restart) for action in actions)
+        if restarts:
+            self._restarts[key] = restarts
         try:
             yield
         finally:
             self._beginning.pop(key, None)
-            del self._restarts[key]
+            self._restarts.pop(key, None)
 
     def by_target(self, namespace: str, name: str) -> Iterable[Key]:
         """The RotatingSecrets that write this Secret."""
@@ -181,8 +186,24 @@ class Objects:
         if entries:
             self._index[key] = entries
         if key.kind is Kind.RUN:
-            view = self.runs[key] = run_view(RotationRun.model_validate(raw))
-            (self._open.discard if view.over else self._open.add)(key)
+            self._place(key, run_view(RotationRun.model_validate(raw)))
+
+    def _place(self, key: Key, view: RunView | None) -> None:
+        """Keep a run among those that it counts with; None: it is gone."""
+        for kept in (self._open, self._rotating):
+            kept.discard(key)
+        self._restarting.pop(key, None)
+        if view is None:
+            self.runs.pop(key, None)
+            return
+        self.runs[key] = view
+        if view.over:
+            return
+        self._open.add(key)
+        if view.rotating:
+            self._rotating.add(key)
+        if view.adoption is not None and view.adoption.restarting:
+            self._restarting[key] = view.adoption.restarting
 
     def _entries(self, key: Key, raw: Json) -> Iterator[tuple[str, ...]]:
         spec = raw["spec"]

@@ -316,7 +316,9 @@ def test_the_time_of_the_content_is_in_the_status_before_the_first_restart_is_pl
     one = consumer()
     plan = done(in_mirror(consumers=[one]), mirrored())
     assert plan.draft.mirror is not None
-    assert (plan.draft.mirror.time, plan.look_again_at) == (NOON, NOON)
+    assert (plan.draft.mirror.time, plan.look_again_at) == (NOON, NOON + 6 * SECOND)
+    said = "restarts begin at 12:00:06Z, when no kubelet can have an older content in its cache"
+    assert step(plan.draft, StepName.ROLLOUT) == (StepState.RUNNING, said)
     assert not any(isinstance(action, Restart) for action in plan.actions)
 
 

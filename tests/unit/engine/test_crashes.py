@@ -109,6 +109,15 @@ def complaints(cosmos: Cosmos) -> list[str]:
     return [text for kind in ("RotatingSecret", "RotationRun") for raw in cosmos.objects.all(kind) for text in check_conditions(raw)]
 
 
+async def test_a_change_costs_few_writes_and_the_run_comes_before_its_report() -> None:
+    cosmos = await before(promoted)
+    await Process(cosmos).run()
+    writes = cosmos.outside.writes
+    assert writes.index("status RotatingSecret") > writes.index("status RotationRun")
+    assert writes.count("status RotationRun") == 4  # mirrored, each of the two waves begun, over
+    assert writes.count("status RotatingSecret") <= 3
+
+
 @pytest.mark.parametrize("name", list(SCENES))
 async def test_each_scene_ends_as_it_should_without_a_crash(name: str) -> None:
     scene, rotations, restarts = SCENES[name]

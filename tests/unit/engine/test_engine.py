@@ -173,7 +173,6 @@ def engine_that_fails(error: Exception | None) -> tuple[Engine, DueTimes, Failin
         queue=queue,
         reconciler=failing,  # type: ignore[arg-type]  # one method of it is all that a pass calls
         observer=SilentObserver(),
-        clock=hall.cosmos.outside.clock,
     )
     return engine, queue, failing
 
@@ -243,13 +242,12 @@ class Floor:
     """An engine at work, with the real queue."""
 
     def __init__(self, *, workers: int) -> None:
-        self.hanging, self.queue = Hanging(), Queue(time.monotonic)
+        self.hanging, self.queue = Hanging(), Queue(time.monotonic, Outside().clock)
         self.engine = Engine(
             world=World(),
             queue=self.queue,
             reconciler=self.hanging,  # type: ignore[arg-type]  # one method of it is all that a pass calls
             observer=SilentObserver(),
-            clock=Outside().clock,
             workers=workers,
         )
         self.work = asyncio.create_task(self.engine.run())
@@ -278,10 +276,9 @@ async def test_an_engine_that_has_not_begun_is_well() -> None:
     hall = Hall(runs=False)
     engine = Engine(
         world=hall.process.world,
-        queue=Queue(time.monotonic),
+        queue=Queue(time.monotonic, Outside().clock),
         reconciler=hall.process.reconciler,
         observer=SilentObserver(),
-        clock=hall.cosmos.outside.clock,
     )
     engine.queue.put(SECRET, due=time.monotonic() - 1000)
     assert engine.stuck(silence=1) is None

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from tests.support.eventually import eventually
+from tests.support.observed import NOON, SECOND
 
 from keyturn.engine.keys import Key, Kind
 from keyturn.engine.queue import Queue
@@ -29,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def queue(clock: Clock) -> Queue:
-    return Queue(clock)
+    return Queue(clock, lambda: NOON)
 
 
 A, B, C = (Key(Kind.SECRET, "shop", name) for name in "abc")
@@ -69,6 +70,24 @@ async def test_keys_come_in_the_order_of_their_due_times(queue: Queue, clock: Cl
     queue.put(C, due=102)
     clock.now = 110
     assert await take(queue, 3) == [B, C, A]
+
+
+async def test_a_moment_of_the_wall_clock_is_so_many_seconds_away_and_one_that_is_past_is_now(queue: Queue, clock: Clock) -> None:
+    queue.put_at(A, NOON + 3 * SECOND)
+    queue.put_at(B, NOON - 3 * SECOND)
+    assert await take(queue, 1) == [B]
+    clock.now = 102.9
+    assert await nothing(queue)
+    clock.now = 103
+    assert await take(queue, 1) == [A]
+
+
+async def test_the_crowd_is_what_is_due_and_no_worker_has_yet(queue: Queue, clock: Clock) -> None:
+    for key in (A, B):
+        queue.put(key)
+    queue.put(C, due=101)
+    await take(queue, 1)
+    assert queue.crowd == 1
 
 
 async def test_a_key_does_not_come_before_it_is_due(queue: Queue, clock: Clock) -> None:
@@ -158,7 +177,7 @@ async def test_the_worker_hears_for_how_long_a_key_was_due(queue: Queue, clock: 
 
 
 async def test_a_worker_that_waits_is_woken_by_a_key_that_is_due_at_once() -> None:
-    queue = Queue(time.monotonic)
+    queue = Queue(time.monotonic, lambda: NOON)
     queue.put(A, due=time.monotonic() + 3600)
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
@@ -168,7 +187,7 @@ async def test_a_worker_that_waits_is_woken_by_a_key_that_is_due_at_once() -> No
 
 
 async def test_a_worker_that_waits_gets_a_key_when_its_time_has_come() -> None:
-    queue = Queue(time.monotonic)
+    queue = Queue(time.monotonic, lambda: NOON)
     queue.put(A, due=time.monotonic() + 0.02)
     key, waited = await asyncio.wait_for(queue.get(), 5)
     assert key == A
@@ -176,7 +195,7 @@ async def test_a_worker_that_waits_gets_a_key_when_its_time_has_come() -> None:
 
 
 async def test_many_workers_share_many_keys_without_loss_or_repeat() -> None:
-    queue = Queue(time.monotonic)
+    queue = Queue(time.monotonic, lambda: NOON)
     keys = [Key(Kind.SECRET, "shop", f"s{number}") for number in range(200)]
     seen: list[Key] = []
     active: set[Key] = set()
@@ -201,7 +220,7 @@ async def test_many_workers_share_many_keys_without_loss_or_repeat() -> None:
 
 
 async def test_of_many_waiting_workers_each_gets_a_key_and_none_is_left_behind() -> None:
-    queue = Queue(time.monotonic)
+    queue = Queue(time.monotonic, lambda: NOON)
     keys = [Key(Kind.SECRET, "shop", str(number)) for number in range(20)]
     workers = [asyncio.create_task(queue.get()) for _ in keys]
     await asyncio.sleep(0)
