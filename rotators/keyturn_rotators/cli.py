@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _package(engine: str, options: argparse.Namespace) -> None:
     for target, name in _targets(engine, options.architecture, options.python_version):
-        content = build(engine, target=target, ca_bundle=options.ca_bundle)
+        content = build(engine, target=target, ca_bundle=options.ca_bundle, add=options.add)
         path = options.output / name
         path.write_bytes(content)
         sys.stdout.write(
@@ -61,7 +61,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="certificate authorities (PEM) to trust instead of the system's, for example your own",
     )
+    package.add_argument(
+        "--add",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or folder to put into the zip besides, for an engine of your own (KEYTURN_ENGINE)",
+    )
     return parser
+
+
+def _path(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no {text}")
+    return path
 
 
 def _version(text: str) -> str:

@@ -9,13 +9,13 @@ import hashlib
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
 from keyturn_rotators.drivers import MACHINES, DriverError, Target, collected, portable, published
 from keyturn_rotators.engines.registry import BY_MODULE
-from keyturn_rotators.sources import PACKAGE, ROOT, own_files
+from keyturn_rotators.sources import PACKAGE, ROOT, added_files, own_files
 from keyturn_rotators.tls import PACKAGED, RDS_BUNDLE
 
 HANDLER = "keyturn_rotators.lambda_handler.handler"
@@ -36,10 +36,15 @@ def architectures(engine: str) -> list[str]:
     return [name for name in MACHINES if published(BY_MODULE[engine].drivers, name)]
 
 
-def build(engine: str, *, target: Target | None = None, ca_bundle: Path | None = None) -> bytes:
-    """The zip's bytes. Raises KeyError for an engine that is not known, DriverError where its driver cannot be had."""
+def build(engine: str, *, target: Target | None = None, ca_bundle: Path | None = None, add: Sequence[Path] = ()) -> bytes:
+    """The zip's bytes, with the files and folders of `add` at its top.
+
+    Raises KeyError for an engine that is not known, DriverError where its driver cannot be had, OSError for a file that cannot be read.
+    """
     entry = BY_MODULE[engine]
-    files = {path: file.read_bytes() for path, file in own_files(entry.module).items()}
+    added = added_files(add)
+    own = own_files(entry.module, besides=[path for path in added.values() if path.suffix == ".py"])
+    files = {path: file.read_bytes() for path, file in (own | added).items()}
     if entry.rds:
         files[f"{PACKAGE}/{RDS_BUNDLE}"] = (ROOT / RDS_BUNDLE).read_bytes()
     if ca_bundle:

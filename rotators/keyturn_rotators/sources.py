@@ -4,7 +4,7 @@ Other engines stay out, so that a zip says by its content what it can do, and a 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = "keyturn_rotators"
@@ -12,10 +12,13 @@ ENTRY = f"{PACKAGE}.lambda_handler"
 ROOT = Path(__file__).parent
 
 
-def own_files(module: str) -> dict[str, Path]:
-    """Path in the zip -> file, for the engine in `engines/<module>`. A package's data files come along with it."""
+def own_files(module: str, *, besides: Iterable[Path] = ()) -> dict[str, Path]:
+    """Path in the zip -> file, for the engine in `engines/<module>`. A package's data files come along with it.
+
+    `besides`: files of the user's own, whose imports of ours are followed too.
+    """
     engine = f"{PACKAGE}.engines.{module}"
-    waiting, found = [ENTRY, engine], dict[str, Path]()
+    waiting, found = [ENTRY, engine, *(name for path in besides for name in _imported(path))], dict[str, Path]()
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
@@ -28,6 +31,15 @@ def own_files(module: str) -> dict[str, Path]:
     if folder.name == module:
         files |= {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     return {path.relative_to(ROOT.parent).as_posix(): path for path in sorted(files)}
+
+
+def added_files(added: Iterable[Path]) -> dict[str, Path]:
+    """Path in the zip -> file, for files and folders of the user's own: each is at the top, where it can be imported."""
+    found = dict[str, Path]()
+    for one in added:
+        inside = [one] if one.is_file() else [path for path in one.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        found |= {path.relative_to(one.parent).as_posix(): path for path in inside}
+    return found
 
 
 def _file_of(name: str) -> Path | None:

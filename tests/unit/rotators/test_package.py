@@ -70,6 +70,18 @@ def test_the_command_writes_the_zip_and_says_its_digest(content: bytes, tmp_path
     assert code_sha256(content) in capsys.readouterr().out
 
 
+def test_an_engine_of_the_users_own_goes_along_with_what_it_imports_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "acme" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "acme" / "__pycache__" / "engine.pyc").touch()
+    (tmp_path / "acme" / "engine.py").write_text("from keyturn_rotators import alternation\n")
+    (tmp_path / "other.py").write_text("")
+    added = ["--add", str(tmp_path / "acme"), "--add", str(tmp_path / "other.py")]
+    assert main(["package", "random", "-o", str(tmp_path / "dist"), *added]) == 0
+    inside = set(names((tmp_path / "dist" / "keyturn-rotator-random.zip").read_bytes()))
+    assert inside - set(names(build("random"))) == {"acme/engine.py", "other.py", "keyturn_rotators/alternation.py"}
+    assert not [name for name in inside if "__pycache__" in name]
+
+
 def test_an_engine_that_is_not_there_is_refused_by_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["package", "cobol"])
