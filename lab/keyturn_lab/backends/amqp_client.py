@@ -1,0 +1,85 @@
+"""An app's connection by AMQP 0-9-1: enough to be let in or refused, and to be ended."""
+
+import socket
+import struct
+from typing import ClassVar
+
+TIMEOUT = 30.0
+HEADER = b"AMQP\x00\x00\x09\x01"
+CONNECTION, CHANNEL = 10, 20
+START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK, CLOSE = 10, 11, 30, 31, 40, 41, 50
+CHANNEL_OPEN, CHANNEL_OPENED = 10, 11
+END = b"\xce"
+
+
+class AmqpRefused(Exception):
+    """The server has ended the connection."""
+
+    LOGIN: ClassVar[int] = 403  # the code of a refused login
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the server ended the connection with {code}")
+        self.code = code
+
+
+class AmqpConnection:
+    """Open from the start. Raises AmqpRefused."""
+
+    def __init__(self, host: str, port: int, *, user: str, password: str, vhost: str) -> None:
+        self._channels = 0
+        self._socket = socket.create_connection((host, port), timeout=TIMEOUT)
+        try:
+            self._open(f"\0{user}\0{password}".encode(), vhost)
+        except BaseException:
+            self.close()
+            raise
+
+    def is_alive(self) -> bool:
+        """Whether the server still works for it: opens another channel."""
+        self._channels += 1
+        try:
+            self._send(self._channels, CHANNEL, CHANNEL_OPEN, b"\0")
+            return self._receive()[:2] == (CHANNEL, CHANNEL_OPENED)
+        except (OSError, AmqpRefused):
+            return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _open(self, plain: bytes, vhost: str) -> None:
+        self._socket.sendall(HEADER)
+        self._expect(START)
+        capability = b"\x1cauthentication_failure_closet\x01"
+        properties = b"\x0ccapabilitiesF" + struct.pack(">I", len(capability)) + capability
+        arguments = struct.pack(">I", len(properties)) + properties + b"\x05PLAIN" + struct.pack(">I", len(plain)) + plain + b"\x05en_US"
+        self._send(0, CONNECTION, START_OK, arguments)
+        self._send(0, CONNECTION, TUNE_OK, self._expect(TUNE)[:6] + b"\0\0")
+        self._send(0, CONNECTION, OPEN, bytes([len(vhost)]) + vhost.encode() + b"\0\0")
+        self._expect(OPEN_OK)
+
+    def _expect(self, method: int) -> bytes:
+        of_class, received, arguments = self._receive()
+        if (of_class, received) != (CONNECTION, method):
+            raise AmqpRefused(0)
+        return arguments
+
+    def _send(self, channel: int, of_class: int, method: int, arguments: bytes) -> None:
+        payload = struct.pack(">HH", of_class, method) + arguments
+        self._socket.sendall(struct.pack(">BHI", 1, channel, len(payload)) + payload + END)
+
+    def _receive(self) -> tuple[int, int, bytes]:
+        _, _, size = struct.unpack(">BHI", self._exactly(7))
+        payload = self._exactly(size + 1)
+        of_class, method = struct.unpack(">HH", payload[:4])
+        if (of_class, method) == (CONNECTION, CLOSE):
+            raise AmqpRefused(struct.unpack(">H", payload[4:6])[0])
+        return of_class, method, payload[4:-1]
+
+    def _exactly(self, length: int) -> bytes:
+        content = b""
+        while len(content) < length:
+            received = self._socket.recv(length - len(content))
+            if not received:
+                raise ConnectionResetError
+            content += received
+        return content

