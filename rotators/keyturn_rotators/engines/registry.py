@@ -26,8 +26,10 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 ENTRIES = (
     _entry("http_api_key", "http-api-key", "Overlap"),
+    _entry("iam_access_key", "iam-access-key", "Overlap"),
     _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
+    _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),
     _entry("redis", "redis valkey", "Overlap SingleUser AlternatingUsers"),
 )  # fmt: skip  # a line each, so that two that are added do not meet
