@@ -90,7 +90,8 @@ class WorkloadView:
     replicas: int = 1  # wanted
     strategy: str = "RollingUpdate"  # RollingUpdate | Recreate | OnDelete
     partition: int = 0
-    paused: bool = False
+    paused: bool = False  # by its owner, or by a step of a canary
+    aborted: bool = False  # an Argo Rollout that was sent back to its old pods
     finished: bool = False  # a Job that has ended
     owner_uid: str | None = None  # its controller
     # status, as its controller reports it

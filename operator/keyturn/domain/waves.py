@@ -182,6 +182,8 @@ def _judge(
         return _status(consumer, WorkloadState.WAITING, count, _who_restarts(consumer, count), tries)
     if not marked:
         return _unmarked_state(consumer, count, known, owner, tries=tries)
+    if consumer.workload.aborted:
+        return _status(consumer, WorkloadState.WAITING, count, "it was aborted, and its old pods stay until somebody retries it", tries)
     if consumer.workload.paused:
         return _status(consumer, WorkloadState.WAITING, count, "is paused: it restarts when somebody resumes it", tries)
     if count.old and (by_hand := _replaced_by_hand(consumer, count.old)):

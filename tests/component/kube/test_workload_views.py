@@ -143,6 +143,20 @@ def test_a_rollout_counts_generations_in_a_string() -> None:
     assert (view.observed_generation, view.current_revision, view.update_revision, view.strategy) == (3, "abc", "def", "RollingUpdate")
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, (False, False)),
+        ({"pauseConditions": [{"reason": "CanaryPauseStep", "startTime": CREATED}]}, (True, False)),
+        ({"abort": True, "pauseConditions": None}, (False, True)),
+    ],
+    ids=["going on", "at a step that pauses", "aborted"],
+)
+def test_a_rollout_tells_in_its_status_that_it_is_paused_or_aborted(status: dict[str, Any], expected: tuple[bool, bool]) -> None:
+    view = workload_view(WorkloadKind.ROLLOUT, raw({"strategy": {"canary": {}}, "template": TEMPLATE}, status))
+    assert (view.paused, view.aborted) == expected
+
+
 def test_a_rollout_that_borrows_a_deployments_template_has_no_references_of_its_own() -> None:
     assert workload_view(WorkloadKind.ROLLOUT, raw({"workloadRef": {"kind": "Deployment", "name": "api"}})).uses == ()
 

@@ -152,6 +152,12 @@ def test_nobody_is_asked_to_delete_pods_where_none_is_old() -> None:
     assert found == (WorkloadState.RESTARTING, False, "new: not ready")
 
 
+def test_a_rollout_that_was_aborted_waits_and_says_so() -> None:
+    waiting, _, message = state(restartable(aborted=True, template_annotations=MARK, updated=0), OLD_POD)
+    assert waiting is WorkloadState.WAITING
+    assert "aborted" in message
+
+
 def test_a_paused_deployment_is_annotated_and_waits_to_be_resumed() -> None:
     assert state(restartable(paused=True), OLD_POD)[:2] == (WorkloadState.PENDING, True)
     waiting, _, message = state(restartable(paused=True, template_annotations=MARK, updated=0), OLD_POD)

@@ -45,7 +45,10 @@ def workload_view(kind: WorkloadKind, raw: Json) -> WorkloadView:
         replicas=_wanted(kind, spec, status),
         strategy=_strategy(kind, spec),
         partition=_partition(spec),
-        paused=bool(spec.get("suspend" if kind in (WorkloadKind.CRON_JOB, WorkloadKind.JOB) else "paused")),
+        paused=bool(
+            spec.get("suspend" if kind in (WorkloadKind.CRON_JOB, WorkloadKind.JOB) else "paused") or status.get("pauseConditions")
+        ),
+        aborted=bool(status.get("abort")),
         finished=_finished(kind, status),
         owner_uid=_controller(meta),
         observed_generation=_int(status.get("observedGeneration")),
