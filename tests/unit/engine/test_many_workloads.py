@@ -94,6 +94,6 @@ async def test_a_workload_that_was_marked_before_the_content_came_is_restarted_b
     assert run_of(cosmos)["summary"]["step"] == "Adopted"
     assert cosmos.workloads.restarts == {("Deployment", "api"): 1}
     assert cosmos.workloads.views["Deployment", "api"].template_annotations == {annotation_of(NAME): "v2.2.1"}
-    process.queue.put_at(Key(Kind.SECRET, NAMESPACE, NAME), None)
+    process.queue.put(Key(Kind.SECRET, NAMESPACE, NAME))
     await process.run()
     assert cosmos.workloads.restarts == {("Deployment", "api"): 1}
