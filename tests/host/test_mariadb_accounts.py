@@ -1,5 +1,6 @@
 """What an account is on MariaDB: host parts, plugins, demands; and what of a password gets into the server's own log."""
 
+import itertools
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from tests.rotators.mariadb_programs import plugins
 from tests.rotators.mysql_benches import ADMIN_PASSWORD, PASSWORD, MySqlBench, made
 
 from keyturn_lab.backends.mariadb import MariaDb
+from keyturn_rotators.engines.mysql import locking
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import Step
+from keyturn_rotators.rotation import ROTATION, Step
 
 pytestmark = pytest.mark.host
 NATIVE, ED25519 = "mysql_native_password", "ed25519"
@@ -143,6 +145,21 @@ def test_all_accounts_of_a_retired_user_are_locked_and_opened_again(bench: MySql
     assert bench.can_login(bench.current)
 
 
+@pytest.mark.timeout(600)
+def test_wherever_a_rotation_dies_all_accounts_of_a_user_come_to_the_same_password(bench: MySqlBench) -> None:
+    bench.own("CREATE USER %s@'10.1.%%' IDENTIFIED BY %s", bench.app, PASSWORD)
+    for end in itertools.count():
+        token = bench.store.start(APP)
+        survived = bench.survives(ROTATION, token, ends_before=end)
+        bench.steps(ROTATION, token)
+        user = bench.current.username
+        stored = bench.own("SELECT DISTINCT authentication_string FROM mysql.user WHERE User = %s", user)
+        assert len(stored) == 1, f"after the death before request {end}"
+        if survived:
+            break
+    assert end > len(ROTATION)
+
+
 def test_what_tls_and_limits_are_asked_of_one_user_is_asked_of_the_other(bench: MySqlBench) -> None:
     bench.rotate()
     demands = "REQUIRE SUBJECT '/CN=it''s me' AND ISSUER '/CN=50%% \\\\ca' WITH MAX_QUERIES_PER_HOUR 90 MAX_STATEMENT_TIME 1.5"
@@ -203,3 +220,29 @@ def test_a_server_that_wants_to_see_passwords_judges_them(plugin_folder: Path) -
                 assert "password policy" in error.check
                 assert bench.pending.password not in str(error)
                 assert bench.can_login(bench.current)
+
+
+def test_retiring_waits_for_a_step_that_is_at_work_and_gives_up_with_a_reason(bench: MySqlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locking, "WAIT", 1.0)
+    old_version = bench.current_version()
+    bench.rotate()
+    with bench.server.connect() as at_work, at_work.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (f"keyturn/{bench.app}",))
+        with pytest.raises(RotationError, match="another step") as refused:
+            bench.step(Step.RETIRE, old_version)
+    assert refused.value.kind is Kind.SERVER
+    assert bench.can_login(bench.version(old_version))
+    bench.step(Step.RETIRE, old_version)
+    assert not bench.can_login(bench.version(old_version))
+
+
+def test_the_lock_of_a_long_name_is_as_long_as_the_server_takes(bench: MySqlBench) -> None:
+    name = "y" * 74
+    bench.server.create_app_user(name, PASSWORD, database=bench.database)
+    bench.edit(APP, username=name)
+    old_version = bench.current_version()
+    bench.rotate()
+    bench.step(Step.RETIRE, old_version)
+    assert not bench.can_login(bench.version(old_version))
+    for user in (name, f"{name}_clone"):
+        bench.own("DROP USER %s@'%%'", user)

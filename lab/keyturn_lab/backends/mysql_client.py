@@ -33,7 +33,7 @@ class MySqlServer:
 
     def __init__(self) -> None:
         self.port = 0
-        self._password = secrets.token_urlsafe(24)
+        self._password = secrets.token_urlsafe(24) + "aA1-"  # one of each, for servers that judge passwords
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.host}:{self.port})"
