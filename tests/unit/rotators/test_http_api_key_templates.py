@@ -1,7 +1,7 @@
 """Placeholders: what they may be, and that no value leaves the place where it stands."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keyturn_rotators.engines.http_api_key import pointer
@@ -38,6 +38,9 @@ def test_a_placeholder_that_is_none_is_refused_with_those_that_are(text: str) ->
 
 
 @given(st.text(alphabet=st.characters()))
+@example("a/b")
+@example("../../admin?x=1#y")
+@example("a%2Fb\r\nX-Header: 1")
 def test_a_value_in_a_path_stays_one_segment(value: str) -> None:
     template = Template.parse("/keys/{secret:id}/end")
     try:

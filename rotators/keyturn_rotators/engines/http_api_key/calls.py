@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -32,7 +32,6 @@ class Caller:
     provider: Provider
     deadline: Deadline
     sleep: Sleep = time.sleep
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     def call(self, request: Declared, values: Values, *, query: Mapping[str, object] | None = None) -> "Reply":
         """Raises RotationError where there is no answer, or only "later" until the time is up. `values.secret` is whom it is about."""
