@@ -101,6 +101,11 @@ def test_a_manual_run_goes_on_and_rotates_once_the_dead_label_is_off() -> None:
     assert run_plan(begun, NOON + STUCK + 2 * SECOND).actions == (StartRotation(token=TOKEN),)
 
 
+def test_what_was_waited_for_is_forgotten_when_it_is_gone_and_the_run_begins() -> None:
+    begun = after(waiting(source=source()), now=NOON + MINUTE)
+    assert (state(begun.run.status), begun.run.status.foreign_rotation) == (StepState.RUNNING, None)
+
+
 def test_where_the_dead_label_may_not_be_taken_off_the_run_fails_with_the_command() -> None:
     plan = done(waiting(pending_has_value=False), refused("Denied", message="not authorized: UpdateSecretVersionStage"), now=NOON + STUCK)
     assert (end(plan.draft), plan.look_again_at) == ("RotationStuck", None)

@@ -453,6 +453,12 @@ def test_the_rows_that_hold_what_is_written_nowhere_else_are_kept_before_all_oth
     assert {"z-twice", "z-reverted", "w129"} <= kept
 
 
+def test_the_rows_of_workloads_that_are_not_there_yet_are_kept_before_those_that_are() -> None:
+    there = [workload_status(f"a{number:03}", restarts=1) for number in range(100)]
+    pending = [workload_status(f"b{number:03}", WorkloadState.PENDING) for number in range(30)]
+    assert {row.name for row in pending} <= {row.name for row in listed([*there, *pending])}
+
+
 def test_a_restart_that_was_done_is_counted_and_not_repeated() -> None:
     next_ = after(with_pods(pod(created=OLD)), Done(), now=BEGIN)
     assert next_.run.status.workloads[0].restarts == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.observed import NAMESPACE, NOON, mirror, rotating_secret, target, use, workload
 
-from keyturn.api import RotationRunStatus, Step, StepName, StepState, rfc3339
+from keyturn.api import RotationRunStatus, RunAdoption, Step, StepName, StepState, rfc3339
 from keyturn.domain.actions import Restart
 from keyturn.domain.consumers import Consumer, Treatment
 from keyturn.domain.observed import WorkloadKind
@@ -138,6 +138,15 @@ def test_restarts_count_from_the_moment_in_which_they_are_asked_for(world: World
     with world.objects.begins(RUN, DEFAULT, RotationRunStatus(), (one, one)):
         assert world.restarting() == 2
     assert world.restarting() == 0
+
+
+def test_restarts_under_way_are_counted_over_all_workloads_of_the_runs_that_are_not_over(world: World) -> None:
+    status = RotationRunStatus(adoption=RunAdoption(workloads=130, restarting=110))
+    world.objects.put(Kind.RUN, run(1, status=status))
+    world.objects.put(Kind.RUN, run(1, name="another", status=RotationRunStatus(adoption=RunAdoption(restarting=2))))
+    assert world.restarting() == 112
+    world.objects.put(Kind.RUN, run(2, status=status.model_copy(update={"completion_time": NOON})))
+    assert world.restarting() == 2
 
 
 # --- workloads and Secrets --------------------------------------------------------------------------------------------
