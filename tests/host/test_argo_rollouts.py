@@ -22,7 +22,7 @@ from keyturn_lab.controlplane import ControlPlane
 
 pytestmark = pytest.mark.host
 
-SLOW = {"minReadySeconds": 3}
+SLOW: dict[str, Any] = {"minReadySeconds": 3}
 """Old pods stand long enough for a test to see them."""
 
 
