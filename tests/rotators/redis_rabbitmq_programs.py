@@ -1,8 +1,11 @@
-"""Debian's packages for tests: installed where that is allowed, and named where it is not. Never skipped."""
+"""Debian's packages for tests, installed where that is allowed and named where it is not (never skipped), and certificates for them."""
 
 import os
 import subprocess
 from pathlib import Path
+
+from keyturn_lab.backends.http_certificates import Authority
+from keyturn_lab.backends.postgres import Tls
 
 
 def install(package: str, *, program: Path) -> Path:
@@ -15,3 +18,10 @@ def install(package: str, *, program: Path) -> Path:
         subprocess.run(command, check=True, env=environ, capture_output=True)
     assert program.exists(), f"{program} is not installed here: apt-get install {package}"
     return program
+
+
+def certificate(authority: Authority, address: str) -> Tls:
+    """The files of a server's certificate for an IP address."""
+    authority.server_context(address)
+    folder = authority.bundle.parent
+    return Tls(certificate=folder / f"{address}.crt", key=folder / f"{address}.key")
