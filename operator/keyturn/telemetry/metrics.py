@@ -26,7 +26,7 @@ _without_created = cast("Callable[[], None]", disable_created_metrics)  # the li
 OTHER = "Other"
 ROTATION_RESULTS = (
     *("Succeeded", "RotationFailed", "RotationStuck", "Superseded"),
-    *("RotationNotConfigured", "NotAllowed", "SourceAccessDenied", "SourceDeleted", "SecretDeleted"),
+    *("RotationNotConfigured", "ContentInvalid", "NotAllowed", "SourceAccessDenied", "SourceDeleted", "SecretDeleted"),
 )
 ROLLOUT_RESULTS = ("Succeeded", "Held", "Superseded", "SecretDeleted")
 """Succeeded, or the reason why the run is over; every other reason is OTHER, so that the series stay few."""
