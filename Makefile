@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-host lint format crds bench image controlplane clean
+.PHONY: help demo test test-host lint format crds bench image controlplane backends clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,14 +30,17 @@ help: ## Show this list
 controlplane: .venv/.synced ## Build etcd, the Kubernetes control plane and kubectl from their pinned Go modules (once)
 	@$(PYTHON) -m keyturn_lab.controlplane build
 
+backends: .venv/.synced ## Build the servers that tests rotate credentials of, where no wheel holds them (once)
+	@$(PYTHON) -c "from keyturn_lab.backends.mysql_wire import program; print(program())"
+
 demo: controlplane ## Show one rotation live, on a lab on this machine; KEEP=1 leaves it running
 	@$(PYTHON) -m keyturn_lab.demo $(if $(KEEP),--keep)
 
-test: lint controlplane ## Run all checks and all tests that need nothing but package registries
-	$(PYTHON) -m pytest -m "not host" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+test: lint controlplane backends ## Run all checks and all tests that need nothing but package registries
+	$(PYTHON) -m pytest -m "not host and not live" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-host: controlplane ## Run the tests that need programs of this machine: Terraform, Debian's PostgreSQL
-	$(PYTHON) -m pytest -m host $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "host and not live" $(PYTEST_ARGS)
 
 lint: .venv/.synced ## Check style, types and import rules
 	.venv/bin/ruff check

@@ -3,13 +3,15 @@
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from keyturn_lab.aws import Aws
 
 from .support import token
 
-CLI = ("uv", "tool", "run", "--quiet", "--from", "awscli==1.46.3", "aws")
+CLI = (str(Path(sys.executable).with_name("uv")), "tool", "run", "--quiet", "--from", "awscli==1.46.3", "aws")
 
 
 def run(aws: Aws, *arguments: str) -> subprocess.CompletedProcess[str]:
