@@ -27,7 +27,7 @@ READY_WITHIN = 60.0  # seconds; on a quiet machine it takes a tenth of one
 START_ATTEMPTS = 3  # another program may take the free port before the server does
 CLIENT_TIMEOUT = 30.0
 ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
-APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous")
+APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
 
 
 class Certificate(Protocol):
