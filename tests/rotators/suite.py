@@ -15,63 +15,29 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.cases import lacks, needs
+from tests.rotators.older_versions import OlderVersions
 
 from keyturn_lab.ports import free_port
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines import chooser
-from keyturn_rotators.errors import Kind, RotationError, Unsupported
+from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import ROTATION, Request, Rotation, Step
 from keyturn_rotators.store import SecretsManager
-from keyturn_rotators.versions import CURRENT, PENDING
+from keyturn_rotators.versions import PENDING
 
 LIMIT = 1.0  # seconds, for a step against a host that is down
 SLACK = 15.0  # seconds that a busy machine may take on top
-SOON = 20.0  # seconds within which a session that was ended is gone
-
-Case = TypeVar("Case", bound=Callable[..., Any])
 
 
-def needs(*capabilities: Capability) -> Callable[[Case], Case]:
-    """The case is for engines that declare all of these."""
-    return _marked("needs", frozenset(capabilities))
-
-
-def lacks(*capabilities: Capability) -> Callable[[Case], Case]:
-    """The case is for engines that declare none of these."""
-    return _marked("lacks", frozenset(capabilities))
-
-
-def _marked(name: str, capabilities: frozenset[Capability]) -> Callable[[Case], Case]:
-    def mark(case: Case) -> Case:
-        setattr(case, name, capabilities)
-        return case
-
-    return mark
-
-
-class EngineSuite:
+class EngineSuite(OlderVersions, complete=False):
     """Subclass it, declare `capabilities`, and define the fixture `bench`."""
-
-    capabilities: ClassVar[frozenset[Capability]] = frozenset()
-
-    def __init_subclass__(cls) -> None:
-        for name in [name for name in dir(EngineSuite) if name.startswith("test_")]:
-            # A class between the suite and this one may have declared less.
-            case = next(base.__dict__[name] for base in cls.__mro__ if base.__dict__.get(name) is not None)
-            fits = getattr(case, "needs", frozenset()) <= cls.capabilities and not getattr(case, "lacks", frozenset()) & cls.capabilities
-            setattr(cls, name, case if fits else None)
-
-    @pytest.fixture
-    def bench(self) -> Iterator[Bench]:
-        raise NotImplementedError
 
     # whole rotations
 
@@ -252,191 +218,3 @@ class EngineSuite:
     def test_tls_that_cannot_be_verified_is_a_tls_failure(self, bench: Bench) -> None:
         bench.spoil_tls()
         assert self._failure_of_set(bench).kind is Kind.TLS
-
-    # retiring
-
-    @needs(Capability.RETIRE)
-    def test_a_retired_credential_is_refused_and_the_current_one_is_not(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        for _ in range(2):
-            bench.step(Step.RETIRE, old_version)
-            assert not bench.can_login(bench.version(old_version))
-            assert bench.can_login(bench.current)
-
-    @needs(Capability.RETIRE, Capability.SESSIONS)
-    def test_retiring_ends_the_sessions_of_the_old_credential_and_no_others(self, bench: Bench) -> None:
-        for _ in range(2):  # two users in turn: what ends the one's sessions may not be what ends the other's
-            old_version = bench.current_version()
-            bench.rotate()
-            with closing(bench.hold(bench.version(old_version))) as old, closing(bench.hold(bench.current)) as new:
-                assert old.is_alive()
-                bench.step(Step.RETIRE, old_version)
-                deadline = time.monotonic() + SOON
-                while old.is_alive():
-                    assert time.monotonic() < deadline, "the old session goes on"
-                    time.sleep(0.05)
-                assert new.is_alive()
-
-    @needs(Capability.RETIRE)
-    def test_rotations_go_on_after_retiring(self, bench: Bench) -> None:
-        for _ in range(3):
-            old_version = bench.current_version()
-            bench.rotate()
-            bench.step(Step.RETIRE, old_version)
-            assert bench.can_login(bench.current)
-            assert not bench.can_login(bench.version(old_version))
-
-    @needs(Capability.RETIRE)
-    def test_nothing_is_retired_while_a_rotation_is_in_flight(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        bench.steps(ROTATION[:3], bench.store.start(APP))
-        for version in (old_version, bench.current_version()):
-            with pytest.raises(RotationError, match="AWSPENDING is on a version that is not current") as refused:
-                bench.step(Step.RETIRE, version)
-            assert refused.value.kind is Kind.POLICY
-        assert self._somebody_logs_in(bench)
-        assert bench.can_login(bench.pending)
-
-    @needs(Capability.RETIRE)
-    def test_the_current_version_and_what_shares_its_credential_are_never_retired(self, bench: Bench) -> None:
-        bench.rotate()
-        before = bench.current_version()
-        edited = bench.copy_of_current()
-        for version, why in ((edited, "is current"), (before, "the current version's too")):
-            with pytest.raises(RotationError, match=why):
-                bench.step(Step.RETIRE, version)
-        assert bench.can_login(bench.current)
-
-    @needs(Capability.RETIRE)
-    def test_a_version_that_is_not_there_is_not_retired(self, bench: Bench) -> None:
-        with pytest.raises(RotationError, match="not a version with a value"):
-            bench.step(Step.RETIRE, "nobody")
-
-    @needs(Capability.RETIRE)
-    @pytest.mark.timeout(1800)
-    def test_wherever_retiring_dies_the_next_attempt_completes_it(self, bench: Bench) -> None:
-        for end in itertools.count(step=bench.strides[1]):
-            old_version = bench.current_version()
-            bench.rotate()
-            survived = bench.survives([Step.RETIRE], old_version, ends_before=end)
-            assert bench.can_login(bench.current), f"after the death before request {end}"
-            bench.step(Step.RETIRE, old_version)
-            assert not bench.can_login(bench.version(old_version))
-            assert bench.can_login(bench.current)
-            if survived:
-                break
-
-    @needs(Capability.RETIRE, Capability.HOST)
-    def test_a_host_that_is_down_proves_nothing(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        port = free_port()
-        self._move_to(bench, port)
-        bench.store.values[APP][old_version] = json.dumps(json.loads(bench.store.values[APP][old_version]) | {"port": port})
-        with pytest.raises(RotationError) as failed:
-            bench.step(Step.RETIRE, old_version)
-        assert failed.value.kind is Kind.NETWORK
-
-    @lacks(Capability.RETIRE)
-    def test_retiring_is_answered_as_unsupported(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        with pytest.raises(Unsupported):
-            bench.step(Step.RETIRE, old_version)
-        assert bench.can_login(bench.current)
-
-    # restoring
-
-    @needs(Capability.RESTORE)
-    @pytest.mark.parametrize("retired", [False, True])
-    def test_an_old_credential_is_restored_promoted_and_rotated_again(self, bench: Bench, retired: bool) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        if retired and Capability.RETIRE in self.capabilities:
-            bench.step(Step.RETIRE, old_version)
-        for _ in range(2):
-            bench.step(Step.RESTORE, old_version)
-            assert bench.can_login(bench.version(old_version))
-        bench.promote(old_version)
-        bench.step(Step.RESTORE, old_version)
-        assert bench.can_login(bench.current)
-        bench.rotate()
-        assert bench.can_login(bench.current)
-
-    @needs(Capability.RESTORE, Capability.OVERLAP)
-    def test_restoring_leaves_the_current_credential_valid(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        bench.step(Step.RESTORE, old_version)
-        assert bench.can_login(bench.current)
-
-    @needs(Capability.RESTORE, Capability.RETIRE)
-    def test_what_was_rolled_back_is_retired_in_its_turn(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        new_version = bench.rotate()
-        bench.step(Step.RESTORE, old_version)
-        bench.promote(old_version)
-        bench.step(Step.RETIRE, new_version)
-        assert not bench.can_login(bench.version(new_version))
-        assert bench.can_login(bench.current)
-
-    @needs(Capability.RESTORE)
-    def test_nothing_is_restored_while_a_rotation_is_in_flight(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        bench.steps(ROTATION[:3], bench.store.start(APP))
-        with pytest.raises(RotationError, match="AWSPENDING is on a version that is not current"):
-            bench.step(Step.RESTORE, old_version)
-        assert bench.can_login(bench.pending)
-
-    @needs(Capability.RESTORE)
-    @pytest.mark.timeout(1800)
-    def test_wherever_restoring_dies_the_next_attempt_completes_it(self, bench: Bench) -> None:
-        for end in itertools.count(step=bench.strides[1]):
-            old_version = bench.current_version()
-            bench.rotate()
-            if Capability.RETIRE in self.capabilities:
-                bench.step(Step.RETIRE, old_version)
-            survived = bench.survives([Step.RESTORE], old_version, ends_before=end)
-            assert bench.can_login(bench.current) or bench.can_login(bench.version(old_version)), f"after the death before request {end}"
-            bench.step(Step.RESTORE, old_version)
-            assert bench.can_login(bench.version(old_version))
-            bench.promote(old_version)
-            if survived:
-                break
-
-    @lacks(Capability.RESTORE)
-    def test_restoring_is_answered_as_unsupported(self, bench: Bench) -> None:
-        old_version = bench.current_version()
-        bench.rotate()
-        with pytest.raises(Unsupported):
-            bench.step(Step.RESTORE, old_version)
-        assert bench.can_login(bench.current)
-
-    # what the cases share
-
-    def _somebody_logs_in(self, bench: Bench) -> bool:
-        """The current credential; where there is one at a time, the pending one may have taken its place."""
-        if bench.can_login(bench.current):
-            return True
-        return (
-            Capability.OVERLAP not in self.capabilities and bench.store.holder(APP, PENDING) is not None and bench.can_login(bench.pending)
-        )
-
-    def _move_to(self, bench: Bench, port: int) -> None:
-        for secret in bench.store.values:
-            bench.edit(secret, label=CURRENT, port=port)
-
-    def _failure_of_set(self, bench: Bench, *, within: float = 60.0) -> RotationError:
-        token = bench.store.start(APP)
-        bench.step(Step.CREATE, token)
-        with pytest.raises(RotationError) as failed:
-            bench.step(Step.SET, token, within=within)
-        told = str(failed.value)
-        for secret in bench.store.values:
-            field = bench.store.credential(secret).get(bench.credential_field)
-            assert not isinstance(field, str) or field not in told
-        assert failed.value.__suppress_context__ or failed.value.__context__ is None, "the driver's own error may quote what it was given"
-        return failed.value

@@ -39,6 +39,10 @@ def test_what_is_declared_counts_also_below_a_class_that_declares_less() -> None
     assert UNSUPPORTED not in cases(Retires)
 
 
+def test_the_suite_keeps_all_cases_for_the_next_engine() -> None:
+    assert {ALWAYS, RETIRED, UNSUPPORTED} <= cases(EngineSuite)
+
+
 def test_an_engines_own_case_stays_in_the_place_of_the_suites() -> None:
-    assert Own.__dict__[RETIRED] is not EngineSuite.__dict__[RETIRED]
+    assert Own.__dict__[RETIRED] is not getattr(EngineSuite, RETIRED)
     assert cases(Own) == cases(Retires)
