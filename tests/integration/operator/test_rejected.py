@@ -9,7 +9,7 @@ from tests.support.kube import Object, condition
 from tests.support.rollouts import ended
 from tests.support.shop import Shop, steps
 
-NEEDED = {"target": {"require": ["host"]}}
+NEEDED: dict[str, Any] = {"target": {"require": ["host"]}}
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_a_good_version_or_an_edit_mends_it_after_its_run_is_over(rejected: Shop
     rejected.over(rejected.first_run("Observed")["metadata"]["name"])
     if mend == "a good version":
         rejected.promote("db", host="db2.example")
-        patient = NEEDED
+        spec = NEEDED
     else:
-        patient = {}
-    rejected.rotating_secret("db", rollout={"timeout": "60s"}, **patient)
+        spec = {}
+    rejected.rotating_secret("db", rollout={"timeout": "60s"}, **spec)
     seen = rejected.adopted("db", version=rejected.current("db"), timeout=60)
     assert "rejected" not in seen["status"]
     assert rejected.data("db") == rejected.value("db")
