@@ -23,8 +23,15 @@ class Context:
 
     def previous(self) -> Credential | None:
         """AWSPREVIOUS's value, where there is one."""
+        return self._labelled(PREVIOUS)
+
+    def pending(self) -> Credential | None:
+        """AWSPENDING's value, where there is one: what an attempt that died may have stored. It costs a read."""
+        return self._labelled(PENDING)
+
+    def _labelled(self, label: str) -> Credential | None:
         try:
-            return Credential.parse(self._store.read(self.secret, label=PREVIOUS), secret=self.secret)
+            return Credential.parse(self._store.read(self.secret, label=label), secret=self.secret)
         except VersionMissing:
             return None
 

@@ -20,7 +20,6 @@ from keyturn_rotators.engines.http_api_key.values import Values
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.passwords import TRUE
 from keyturn_rotators.superuser import SUPERUSER_SECRET
-from keyturn_rotators.versions import PENDING, VersionMissing
 
 KEY_FIELD = "KEYTURN_KEY_FIELD"
 REVOKE_SUPERSEDED = "KEYTURN_REVOKE_SUPERSEDED"
@@ -62,7 +61,7 @@ class Overlap:
 
     def propose(self, current: Credential, context: Context) -> Credential:
         account = self._account(current, context)
-        stored = _pending(context)
+        stored = context.pending()
         if stored is not None and account.key(stored) != account.key(current):
             return stored  # an earlier attempt has made and stored it; AWSPENDING may still be on the current version, too
         reply = account.test(current)
@@ -180,14 +179,6 @@ class Overlap:
 
     def _error(self, provider: Provider, what: str, check: str, about: Credential, kind: Kind = Kind.POLICY) -> RotationError:
         return RotationError(kind, f"provider {provider.name}: {what}", check=check, secret=about.secret)
-
-
-def _pending(context: Context) -> Credential | None:
-    """AWSPENDING's value, where it has one."""
-    try:
-        return Credential.parse(context._store.read(context.secret, label=PENDING), secret=context.secret)
-    except VersionMissing:
-        return None
 
 
 def _mark(secret: str) -> str:
