@@ -15,7 +15,6 @@ from keyturn_rotators.engines.iam_access_key.keys import ID_FIELDS, Key, key_of,
 from keyturn_rotators.engines.iam_access_key.record import Record, tag_name
 from keyturn_rotators.engines.iam_access_key.service import Listed, Service
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
-from keyturn_rotators.versions import PENDING, VersionMissing
 
 USER_FIELD = "KEYTURN_USER_FIELD"
 SETTLE_SECONDS = "KEYTURN_SETTLE_SECONDS"
@@ -201,8 +200,7 @@ def _id_of(credential: Credential) -> str | None:
 
 def _pending(context: Context, *, other_than: Key | None = None) -> Credential | None:
     """AWSPENDING's value, where it has one; it may still be on the current version, which is no proposal."""
-    try:
-        stored = Credential.parse(context._store.read(context.secret, label=PENDING), secret=context.secret)
-    except VersionMissing:
+    stored = context.pending()
+    if stored is None:
         return None
     return None if other_than and _id_of(stored) in (None, other_than.id) else stored

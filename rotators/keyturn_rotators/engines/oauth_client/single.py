@@ -17,7 +17,6 @@ from keyturn_rotators.engines.oauth_client.registration import EXPIRES, KEPT, SE
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.passwords import PasswordPolicy
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.versions import PENDING, VersionMissing
 
 CHOSEN_BY = "KEYTURN_SECRET_CHOSEN_BY"
 SERVER, ROTATOR = "server", "rotator"
@@ -119,8 +118,5 @@ def _unlike(one: Credential, other: Credential) -> str | None:
 
 def _pending(context: Context, current: Credential) -> Credential | None:
     """AWSPENDING's value, where it has one that is not the current one."""
-    try:
-        stored = Credential.parse(context._store.read(context.secret, label=PENDING), secret=context.secret)
-    except VersionMissing:
-        return None
-    return None if stored.get(SECRET) == current.get(SECRET) else stored
+    stored = context.pending()
+    return None if stored is None or stored.get(SECRET) == current.get(SECRET) else stored
