@@ -16,7 +16,7 @@ from tests.support.iam import Call, judge, statements
 from keyturn_lab.ports import free_port
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines import chooser
-from keyturn_rotators.engines.iam_access_key import Overlap
+from keyturn_rotators.engines.iam_access_key import Overlap, overlap
 from keyturn_rotators.engines.iam_access_key.record import Record
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import ROTATION, Step
@@ -32,9 +32,9 @@ def bench() -> Iterator[IamBench]:
         yield bench
 
 
-def failure(bench: IamBench, step: Step, *, within: float = 60.0, token: str | None = None) -> RotationError:
+def failure(bench: IamBench, step: Step, *, token: str | None = None) -> RotationError:
     with pytest.raises(RotationError) as failed:
-        bench.step(step, token or bench.store.start(APP), within=within)
+        bench.step(step, token or bench.store.start(APP))
     told = f"{failed.value}{failed.value.check}"
     assert not [key for key in bench.iam.access_keys.values() if key.secret_access_key in told]
     assert failed.value.__suppress_context__ or failed.value.__context__ is None
@@ -216,11 +216,12 @@ def test_a_key_that_aws_learns_of_late_is_waited_for_and_so_is_its_end(bench: Ia
     assert bench.can_login(bench.version(old_version))
 
 
-def test_a_key_that_aws_does_not_learn_of_in_time_fails_the_step_and_nothing_else(bench: IamBench) -> None:
+def test_a_key_that_aws_does_not_learn_of_in_time_fails_the_step_and_nothing_else(bench: IamBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "SETTLED_WITHIN", 0.0)
     token = bench.store.start(APP)
     bench.step(Step.CREATE, token)
     bench.sts.lag = 10**9
-    error = failure(bench, Step.SET, token=token, within=3)
+    error = failure(bench, Step.SET, token=token)
     assert error.kind is Kind.AUTHENTICATION
     assert f"{key_id(bench.pending)} is refused" in str(error)
     bench.sts.lag = 0
@@ -228,11 +229,12 @@ def test_a_key_that_aws_does_not_learn_of_in_time_fails_the_step_and_nothing_els
     assert bench.can_login(bench.current)
 
 
-def test_a_key_that_is_still_taken_is_not_retired(bench: IamBench) -> None:
+def test_a_key_that_is_still_taken_is_not_retired(bench: IamBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "SETTLED_WITHIN", 0.0)
     old_version = bench.current_version()
     bench.rotate()
     bench.sts.lag = 10**9
-    error = failure(bench, Step.RETIRE, token=old_version, within=3)
+    error = failure(bench, Step.RETIRE, token=old_version)
     assert "is still taken" in str(error)
 
 

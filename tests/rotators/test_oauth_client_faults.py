@@ -232,6 +232,13 @@ def test_a_secret_that_was_made_and_could_not_be_stored_is_revoked_by_the_next_a
         assert bench.client.values == {before.get("client_secret"), bench.current.get("client_secret")}
 
 
+@pytest.mark.parametrize(("provider", "what"), [("datadog-api-key", "has no OAuth clients"), ("of-nobody", "provider is not known")])
+def test_a_provider_that_is_not_the_functions_own_is_refused(server: OAuthServer, provider: str, what: str) -> None:
+    with oauth_bench(server, overlap=True) as bench:
+        bench.edit(APP, provider=provider)
+        assert what in str(failure(bench, Step.CREATE))
+
+
 def test_the_names_in_the_registry_lead_here() -> None:
     credential = Credential({"engine": "oauth-client"})
     assert type(chooser({})(credential)) is SingleUser
