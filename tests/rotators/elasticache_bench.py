@@ -6,13 +6,14 @@ of the services, and the passwords to what AWS documents. A change takes a few l
 
 import string
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.loaders import create_loader
 from botocore.session import get_session
 from botocore.validate import validate_parameters
@@ -53,7 +54,8 @@ class AwsUsers:
         core.register_component("data_loader", LOADER)
         session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION, botocore_session=core)
         session.events.register(f"before-parameter-build.{self.service}", self._asked)
-        session.events.register(f"before-call.{self.service}", self._answer)
+        answer = cast("Callable[..., None]", self._answer)  # what botocore's stubs say of all hooks; it takes the answer of this one
+        session.events.register(f"before-call.{self.service}", answer)
         return session
 
     def activate(self, passwords: list[str]) -> None:
@@ -87,7 +89,7 @@ class AwsUsers:
             self.passwords, self._looks = list(passwords), LOOKS
             answer = self._described() if self.service == "elasticache" else {"User": self._described()}
         validate_parameters(answer, model.output_shape)
-        return AWSResponse("", 200, {}, None), answer | {"ResponseMetadata": {"HTTPStatusCode": 200}}
+        return AWSResponse("", 200, HTTPHeaders(), None), answer | {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
     def _described(self) -> dict[str, Any]:
         name = {"UserId": self.user, "UserName": self.user} if self.service == "elasticache" else {"Name": self.user}
@@ -96,7 +98,7 @@ class AwsUsers:
 
     def _refused(self, code: str) -> tuple[AWSResponse, dict[str, Any]]:
         error = {"Code": code, "Message": f"refused: {self._params}"}  # AWS's words may quote what was sent
-        return AWSResponse("", 400, {}, None), {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        return AWSResponse("", 400, HTTPHeaders(), None), {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
 
 class ElastiCacheBench(Bench):
