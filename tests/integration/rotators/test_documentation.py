@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,10 @@ def test_the_admin_of_the_page_retires_and_restores_either_user(shop: Shop) -> N
         old, version = shop.current, shop.store.holder("app", CURRENT)
         assert version is not None
         shop.rotate()
-        with pytest.raises((DatabaseError, InterfaceError)), shop.connection(old) as held:
+        with suppress(DatabaseError, InterfaceError), shop.connection(old) as held:  # on its way out it tells a server that has hung up
             shop.step(Step.RETIRE, version)
-            held.run("SELECT 1")
+            with pytest.raises((DatabaseError, InterfaceError)):
+                held.run("SELECT 1")
         with pytest.raises(DatabaseError):
             shop.use("SELECT 1", credential=old)
         shop.step(Step.RESTORE, version)
