@@ -240,8 +240,9 @@ def test_a_program_that_never_gets_ready_is_given_up_with_its_log(tmp_path: Path
 @contextmanager
 def lab_of_another_process(workdir: Path) -> Iterator[subprocess.Popen[str]]:
     program = f"""
-        import pathlib, time
+        import pathlib, signal, time
         from keyturn_lab.controlplane import ControlPlane
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
         with ControlPlane(pathlib.Path({str(workdir)!r})):
             print("up", flush=True)
             time.sleep(60)
