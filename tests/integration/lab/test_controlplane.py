@@ -245,7 +245,7 @@ def lab_of_another_process(workdir: Path) -> Iterator[subprocess.Popen[str]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
         with ControlPlane(pathlib.Path({str(workdir)!r})):
             print("up", flush=True)
-            time.sleep(60)
+            time.sleep(600)
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as lab:
@@ -253,7 +253,7 @@ def lab_of_another_process(workdir: Path) -> Iterator[subprocess.Popen[str]]:
         assert "up\n" in iter(lab.stdout.readline, "")
         assert len(servers_in(workdir)) == 4
         yield lab
-        lab.wait(20)
+        lab.wait(60)  # the API server ends the requests that it still has
 
 
 def test_ctrl_c_stops_every_part_and_keeps_only_the_logs(tmp_path: Path) -> None:
