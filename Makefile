@@ -39,7 +39,8 @@ demo: controlplane ## Show one rotation live, on a lab on this machine; KEEP=1 l
 test: lint controlplane backends ## Run all checks and all tests that need nothing but package registries
 	$(PYTHON) -m pytest -m "not host and not live" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
-test-host: controlplane ## Run the tests that need programs of this machine: Terraform, Debian's PostgreSQL
+test-host: controlplane ## Run the tests that need Terraform, Debian's servers, or the controller of Argo Rollouts
+	@$(PYTHON) -c "from keyturn_lab.argo_rollouts import program; print(program())"
 	$(PYTHON) -m pytest -m "host and not live" $(PYTEST_ARGS)
 
 lint: .venv/.synced ## Check style, types and import rules

@@ -20,7 +20,7 @@ from keyturn_lab.argo_rollouts import ArgoRollouts
 from keyturn_lab.aws import Aws
 from keyturn_lab.controlplane import ControlPlane
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]  # the first one builds the controller, where make has not
 
 SLOW: dict[str, Any] = {"minReadySeconds": 3}
 """Old pods stand long enough for a test to see them."""
