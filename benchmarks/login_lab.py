@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -26,10 +25,9 @@ Json = dict[str, Any]
 NAME = "app"
 PODS = 8
 FRESH, POOLED = "fresh", "pooled"
-PAUSES = {FRESH: 0.0, POOLED: 0.05}  # seconds; a pool is asked now and then
+# The fresh ones take all that the processor has to give, but not from what the measurement stands on.
+OPTIONS = {FRESH: ["--pause=0", "--nice=5"], POOLED: ["--pause=0.05", "--pooled"]}
 PATIENCE = 180.0  # seconds for each thing that must come to pass
-# The pods log in as fast as they can, and may take from each other, but not from what the measurement stands on.
-POLITENESS = "10"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +37,12 @@ class Tenant:
     plane: ControlPlane
     board: Scoreboard
     case: Case
+    pods: int  # of each Deployment
 
     def scores(self) -> dict[str, list[Score]]:
         """What the pods of each Deployment have counted, those that have ended too."""
         totals = self.board.totals()
-        return {name: [score for pod, score in totals.items() if pod.startswith(f"{self.case.name}/{name}-")] for name in PAUSES}
+        return {name: [score for pod, score in totals.items() if pod.startswith(f"{self.case.name}/{name}-")] for name in OPTIONS}
 
     def rotate(self) -> float:
         """One RotationRun, until it is over; the seconds that it took. Raises if it did not complete."""
@@ -64,21 +63,21 @@ class Tenant:
         until(lambda: bool(client.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/default")), "the service account")
         spec = {"secretId": f"{namespace}/{NAME}", "rotation": {"strategy": self.case.strategy}}
         self._create("RotatingSecret", "keyturn.dev/v1alpha1", "rotatingsecrets", {"metadata": {"name": NAME}, "spec": spec})
-        for name in PAUSES:
+        for name in OPTIONS:
             self._create("Deployment", "apps/v1", "deployments", self._deployment(name))
-        until(lambda: all(self._ready(name) for name in PAUSES), "the readiness of all pods")
+        until(lambda: all(self._ready(name) for name in OPTIONS), "the readiness of all pods")
 
     def tear_down(self) -> None:
         """End the pods, so that the next case has the machine for itself."""
         path = f"/apis/apps/v1/namespaces/{self.case.name}/deployments"
-        for name in PAUSES:
+        for name in OPTIONS:
             self.plane.client.request("DELETE", f"{path}/{name}")
         pods = f"/api/v1/namespaces/{self.case.name}/pods"
         until(lambda: not self.plane.client.request("GET", pods)["items"], "the end of the pods")
 
     def _ready(self, name: str) -> bool:
         path = f"/apis/apps/v1/namespaces/{self.case.name}/deployments/{name}"
-        return bool(self.plane.client.request("GET", path).get("status", {}).get("readyReplicas", 0) == PODS)
+        return bool(self.plane.client.request("GET", path).get("status", {}).get("readyReplicas", 0) == self.pods)
 
     def _create(self, kind: str, version: str, plural: str, body: Json) -> Json:
         path = f"/apis/{version}/namespaces/{self.case.name}/{plural}"
@@ -96,7 +95,7 @@ class Tenant:
         container = {
             "name": NAME,
             "image": f"keyturn-lab/{self.case.client.replace('_', '-')}",
-            "args": [f"--pause={PAUSES[name]}", *(["--pooled"] if name == POOLED else [])],
+            "args": OPTIONS[name],
             "env": env,
             "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 5},
         }
@@ -104,9 +103,9 @@ class Tenant:
         return {
             "metadata": {"name": name},
             "spec": {
-                "replicas": PODS,
+                "replicas": self.pods,
                 "selector": {"matchLabels": labels},
-                "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": PODS}},
+                "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": self.pods}},
                 "template": {"metadata": {"labels": labels}, "spec": {"terminationGracePeriodSeconds": 20, "containers": [container]}},
             },
         }
@@ -119,13 +118,14 @@ class LoginLab:
     plane: ControlPlane
     aws: Aws
     board: Scoreboard
+    pods: int
 
     @contextmanager
     def tenant(self, case: Case) -> Iterator[Tenant]:
         """A case with its back end, its secret, and all of its pods logged in."""
         with case.backend() as given:
             self._make_secret(case, given)
-            made = Tenant(plane=self.plane, board=self.board, case=case)
+            made = Tenant(plane=self.plane, board=self.board, case=case, pods=self.pods)
             made.set_up()
             yield made
 
@@ -169,10 +169,11 @@ def _holds(condition: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def login_lab() -> Iterator[LoginLab]:
+def login_lab(*, pods: int = PODS) -> Iterator[LoginLab]:
     """Everything ends when the block is left."""
-    polite = [shutil.which("nice") or "nice", "-n", POLITENESS, sys.executable, "-m"]
-    images = {f"{name}-client": [*polite, f"keyturn_lab.apps.{name}_client"] for name in ("postgres", "mysql", "redis", "http")}
+    images = {
+        f"{name}-client": [sys.executable, "-m", f"keyturn_lab.apps.{name}_client"] for name in ("postgres", "mysql", "redis", "http")
+    }
     with ExitStack() as stack:
         plane = stack.enter_context(ControlPlane(log=lambda _: None))
         aws = stack.enter_context(Aws(region="eu-west-1"))
@@ -182,4 +183,4 @@ def login_lab() -> Iterator[LoginLab]:
         install(plane)
         operator = stack.enter_context(running_operator(plane, aws.environment, margin_seconds=1))
         until(operator.leads, "the operator's readiness")
-        yield LoginLab(plane=plane, aws=aws, board=board)
+        yield LoginLab(plane=plane, aws=aws, board=board, pods=pods)

@@ -150,7 +150,7 @@ def main(driver: Driver, arguments: Sequence[str] | None = None) -> int:
 
 
 def _use_until_stopped(options: argparse.Namespace, driver: Driver, client: Client, counter: Counter, stopping: threading.Event) -> None:
-    login = _given(options)
+    login, niceness = _given(options), options.nice
     while not stopping.is_set():
         if options.reload:
             login = _given(options)
@@ -160,7 +160,15 @@ def _use_until_stopped(options: argparse.Namespace, driver: Driver, client: Clie
             counter.failed(login.user, driver.kind(error))
         else:
             counter.succeeded(login.user)
+            niceness = _nicer(niceness)
         stopping.wait(options.pause)
+
+
+def _nicer(niceness: int) -> int:
+    """Let others go first from now on: the start is over. Returns what is still to be added."""
+    if niceness:
+        os.nice(niceness)
+    return 0
 
 
 def _given(options: argparse.Namespace) -> Login:
@@ -190,6 +198,7 @@ def _parser(driver: Driver) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{driver.name}_client", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pooled", action="store_true", help="keep one connection instead of logging in each time")
     parser.add_argument("--pause", type=float, default=PAUSE, metavar="SECONDS", help="between two logins (default: %(default)s)")
+    parser.add_argument("--nice", type=int, default=0, metavar="N", help="added to its niceness after the first login")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="read the credential from files there instead of DB_*")
     parser.add_argument("--reload", action="store_true", help="read the directory again before each login")
     parser.add_argument("--port", type=int, default=8080, help="of the counts and /healthz (default: %(default)s)")

@@ -4,13 +4,13 @@ import sys
 from contextlib import suppress
 
 from pymysql.connections import Connection
-from pymysql.err import Error, MySQLError, OperationalError
+from pymysql.err import Error, MySQLError
 
 from keyturn_lab.apps.client import TIMEOUT, Driver, Login, Session, main
 
 PORT = 3306
 AUTHENTICATION = (1045, 3118, 4151)  # the password; an account that is locked, of MySQL and of MariaDB
-NETWORK = range(2000, 3000)
+NETWORK = (0, *range(2000, 3000))  # the driver's own numbers; 0: the connection is closed
 
 
 class _Session:
@@ -46,7 +46,7 @@ def kind(error: Exception) -> str:
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         if number in AUTHENTICATION:
             return "authentication"
-        if not (isinstance(error, OperationalError) and number in NETWORK):
+        if number not in NETWORK:
             return f"server {number}"
     return "network"
 
