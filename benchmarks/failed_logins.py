@@ -80,8 +80,11 @@ def measure(lab: LoginLab, case: Case, rotations: int) -> Row:
     with lab.tenant(case) as tenant:
         took = [_rotated(tenant, number) for number in range(1, rotations + 1)]
         tenant.tear_down()  # each pod's last report comes with its end
-        scores = tenant.scores()
-    return Row(case=case, rotations=took, fresh=Count.of(scores[FRESH]), pooled=Count.of(scores[POOLED]))
+        counts = {name: Count.of(scores) for name, scores in tenant.scores().items()}
+    for name, count in counts.items():
+        if count.pods != lab.pods * (rotations + 1):
+            raise RuntimeError(f"{case.name}: {count.pods} pods of {name} have reported, not {lab.pods} at first and after each rotation")
+    return Row(case=case, rotations=took, fresh=counts[FRESH], pooled=counts[POOLED])
 
 
 def _rotated(tenant: Tenant, number: int) -> float:

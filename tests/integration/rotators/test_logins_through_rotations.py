@@ -14,6 +14,5 @@ def test_no_login_fails_through_two_rotations_of_alternating_users() -> None:
     with login_lab(pods=PODS) as lab:
         row = measure(lab, case, rotations=2)
     for count in (row.fresh, row.pooled):
-        assert count.pods == 3 * PODS  # at first, and after each rotation
         assert count.good > 0
         assert (count.failed, count.kinds) == (0, "")
