@@ -89,24 +89,9 @@ class World:
     @contextmanager
     def operator(self, **settings: object) -> Iterator[Process]:
         """The operator, from the moment at which it is started."""
-        (port,) = free_ports(1)
-        variables = {f"KEYTURN_{name.upper()}": str(value) for name, value in settings.items()}
         aws = {"AWS_ENDPOINT_URL": self.aws_url, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "eu-west-1"}
-        more = {"KUBECONFIG": str(self.plane.kubeconfig), "KEYTURN_LISTEN": f"127.0.0.1:{port}", "KEYTURN_LOG_LEVEL": "WARNING"}
-        with (self.plane.directory / "operator.log").open("ab") as log:
-            started = time.time()
-            popen = subprocess.Popen(
-                [sys.executable, "-m", "keyturn", "run"],
-                env={**os.environ, **aws, **more, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            yield Process(port=port, popen=popen, started=started)
-        finally:
-            popen.terminate()
-            popen.wait(30)
+        with running_operator(self.plane, aws, **settings) as process:
+            yield process
 
     def aws(self, path: str, *, post: bool = False) -> Json:
         """The stand-in's own figures and switch."""
@@ -183,6 +168,45 @@ class World:
         return ssl.create_default_context(cafile=str(self.plane.ca))
 
 
+@contextmanager
+def running_operator(plane: ControlPlane, aws: Mapping[str, str], **settings: object) -> Iterator[Process]:
+    """The operator as a process; `settings` are its KEYTURN_... variables, in lower case."""
+    (port,) = free_ports(1)
+    variables = {f"KEYTURN_{name.upper()}": str(value) for name, value in settings.items()}
+    more = {"KUBECONFIG": str(plane.kubeconfig), "KEYTURN_LISTEN": f"127.0.0.1:{port}", "KEYTURN_LOG_LEVEL": "WARNING"}
+    with (plane.directory / "operator.log").open("ab") as log:
+        started = time.time()
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "keyturn", "run"],
+            env={**os.environ, **aws, **more, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield Process(port=port, popen=popen, started=started)
+    finally:
+        popen.terminate()
+        popen.wait(30)
+
+
+def install(plane: ControlPlane) -> None:
+    """Our kinds, and the connection `default`: each namespace its own prefix."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        plane.kubectl("apply", "--server-side", "-f", str(path))
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    connection = {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": "ClusterAWSConnection",
+        "metadata": {"name": "default"},
+        "spec": {
+            "region": "eu-west-1",
+            "allow": [{"namespaces": {"all": True}, "secrets": ["{namespace}/**"], "verbs": ["Mirror", "Rotate"]}],
+        },
+    }
+    plane.client.request("POST", "/apis/keyturn.dev/v1alpha1/clusterawsconnections", connection)
+
+
 def _deployment(number: int) -> Json:
     name = f"app-{number:05d}"
     container = {"name": "main", "image": "none", "envFrom": [{"secretRef": {"name": f"secret-{number:05d}"}}]}
@@ -217,18 +241,6 @@ def world(secrets: int) -> Iterator[World]:
         server = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL))
         stack.callback(server.terminate)
         made = World(plane=plane, aws_url=f"http://127.0.0.1:{port}")
-        for path in sorted((ROOT / "crds").glob("*.yaml")):
-            plane.kubectl("apply", "--server-side", "-f", str(path))
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        install(plane)
         plane.kubectl("create", "namespace", NAMESPACE)
-        connection = {
-            "apiVersion": "keyturn.dev/v1alpha1",
-            "kind": "ClusterAWSConnection",
-            "metadata": {"name": "default"},
-            "spec": {
-                "region": "eu-west-1",
-                "allow": [{"namespaces": {"all": True}, "secrets": ["{namespace}/**"], "verbs": ["Mirror", "Rotate"]}],
-            },
-        }
-        made.request("POST", "/apis/keyturn.dev/v1alpha1/clusterawsconnections", connection)
         yield made

@@ -23,12 +23,16 @@ class JsonHandler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # many pods report at once; five, the default, make the others wait for a second
+
+
 class JsonServer:
     """`with JsonServer(handler, host=..., port=...) as server`; port 0 chooses a free one."""
 
     def __init__(self, handler: type[JsonHandler], *, host: str, port: int) -> None:
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property

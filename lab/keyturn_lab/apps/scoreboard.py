@@ -21,6 +21,7 @@ class Score(TypedDict):
     failures: int
     user: str
     last_error_kind: str | None
+    longest_gap: float  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Report:
     successes: int
     failures: int
     last_error_kind: str | None
+    longest_gap: float = 0.0
 
     @classmethod
     def parse(cls, body: bytes) -> "Report":
@@ -49,6 +51,7 @@ class Report:
                 successes=int(content["successes"]),
                 failures=int(content["failures"]),
                 last_error_kind=None if kind is None else str(kind),
+                longest_gap=float(content.get("longest_gap", 0.0)),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a report: {error}") from None
@@ -74,6 +77,7 @@ class Scoreboard(JsonServer):
                 failures=report.failures + (before["failures"] if before else 0),
                 user=report.user or (before["user"] if before else ""),
                 last_error_kind=report.last_error_kind or (before["last_error_kind"] if before else None),
+                longest_gap=max(report.longest_gap, before["longest_gap"] if before else 0.0),
             )
         return totals
 

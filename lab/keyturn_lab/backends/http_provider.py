@@ -262,6 +262,7 @@ class HttpProvider:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a request that hangs does not hold up the end
+    request_queue_size = 128  # clients that come all at once
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None) -> None:
         self._context = context

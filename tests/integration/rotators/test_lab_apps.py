@@ -1,76 +1,19 @@
 """The programs that log in over and over: what they count, show, report, and how they stop."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.login_programs import client, until
 
 from keyturn_lab.apps.scoreboard import Report, Scoreboard
+from keyturn_lab.apps.tally import Counter
 from keyturn_lab.backends import Postgres
 from keyturn_lab.ports import free_port
 
 PASSWORD = "throw-away"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A client program that was started by a test."""
-
-    process: "subprocess.Popen[str]"
-    url: str
-
-    def get(self, path: str = "/") -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as refused:
-            return refused.code, json.load(refused)
-        except urllib.error.URLError:
-            return 0, {}
-
-    def stop(self) -> dict[str, Any]:
-        """SIGTERM; returns the counts that it ends with."""
-        self.process.send_signal(signal.SIGTERM)
-        output, errors = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, errors
-        counts: dict[str, Any] = json.loads(output)
-        return counts
-
-
-@contextmanager
-def client(*options: str, environ: Mapping[str, str]) -> Iterator[Running]:
-    port = free_port()
-    command = [sys.executable, "-m", "keyturn_lab.apps.postgres_client", f"--port={port}", "--pause=0.02", *options]
-    process = subprocess.Popen(
-        command, env=os.environ | dict(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        yield Running(process=process, url=f"http://127.0.0.1:{port}")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
-
-
-def until(condition: Callable[[], bool], *, within: float = 30.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -171,8 +114,10 @@ def test_a_scoreboard_that_is_away_disturbs_nobody(login: dict[str, str]) -> Non
         assert running.stop()["failures"] == 0
 
 
-def report(successes: int, incarnation: str = "a") -> Report:
-    return Report(pod="p", incarnation=incarnation, user="u", successes=successes, failures=0, last_error_kind=None)
+def report(successes: int, incarnation: str = "a", longest_gap: float = 0.0) -> Report:
+    return Report(
+        pod="p", incarnation=incarnation, user="u", successes=successes, failures=0, last_error_kind=None, longest_gap=longest_gap
+    )
 
 
 def test_a_report_replaces_the_one_before_and_one_that_was_overtaken_does_not() -> None:
@@ -191,3 +136,49 @@ def test_what_is_no_report_is_refused(body: bytes) -> None:
         refused.value.close()
         assert refused.value.code == 400
         assert board.totals() == {}
+
+
+def test_the_longest_gap_of_a_pod_is_the_longest_of_its_programs() -> None:
+    with Scoreboard() as board:
+        for incarnation, gap in (("a", 1.5), ("b", 0.5)):
+            board.take(report(1, incarnation=incarnation, longest_gap=gap))
+        assert board.totals()["p"]["longest_gap"] == 1.5
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def counted(*events: tuple[float, bool]) -> float:
+    """The longest gap after successes (True) and failures at these seconds after the start."""
+    watch = Watch()
+    counter = Counter("p", clock=watch)
+    for at, good in events:
+        watch.time = 100.0 + at
+        if good:
+            counter.succeeded("u")
+        else:
+            counter.failed("u", "authentication")
+    return counter.tally.longest_gap
+
+
+def test_a_gap_reaches_from_the_last_success_over_the_failures_to_the_next_success() -> None:
+    assert counted((1, True), (2, True), (4, False), (5, False), (7, True), (8, False), (9, True)) == 5.0
+
+
+def test_the_gap_of_a_program_that_never_logs_in_again_reaches_to_its_last_failure() -> None:
+    assert counted((1, True), (2, False), (9, False)) == 8.0
+
+
+def test_the_gap_of_a_program_that_never_logged_in_begins_with_its_start() -> None:
+    assert counted((2, False), (3, False)) == 3.0
+
+
+def test_time_that_passes_without_a_failure_is_no_gap() -> None:
+    assert counted((30, True), (90, True)) == 0.0
