@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from pymysql.err import InterfaceError, OperationalError
+from redis.exceptions import ResponseError
 from tests.support.login_programs import client, until
 
 from keyturn_lab.apps import http_client, mysql_client, redis_client
@@ -84,4 +85,4 @@ def test_what_a_provider_says_is_told_by_its_status(status: int, said: str) -> N
 
 
 def test_what_redis_says_is_told_without_its_text() -> None:
-    assert redis_client.DRIVER.kind(redis_client.ResponseError("OOM command not allowed")) == "server ResponseError"
+    assert redis_client.DRIVER.kind(ResponseError("OOM command not allowed")) == "server ResponseError"
