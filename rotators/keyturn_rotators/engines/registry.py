@@ -25,6 +25,7 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 
 ENTRIES = (
+    _entry("activedirectory", "activedirectory samba", "SingleUser AlternatingUsers", drivers="ldap3"),
     _entry("elasticache", "elasticache memorydb", "Overlap"),
     _entry("http_api_key", "http-api-key", "Overlap"),
     _entry("iam_access_key", "iam-access-key", "Overlap"),

@@ -3,6 +3,7 @@
 import pytest
 
 from keyturn_rotators.credential import Credential
+from keyturn_rotators.engines.activedirectory.dialect import ActiveDirectory
 from keyturn_rotators.engines.ldap.names import base_of, equals, other, parent, split
 from keyturn_rotators.engines.ldap.results import failure, refused_login
 from keyturn_rotators.errors import Kind, RotationError
@@ -46,6 +47,18 @@ def test_groups_are_looked_for_in_the_users_domain_unless_the_secret_says_where(
 def test_a_name_in_a_search_is_no_condition_of_its_own() -> None:
     assert equals("member", "cn=a)(uid=*") == "(member=cn=a\\29\\28uid=\\2a)"
     assert parent("CN=Smith\\, App,OU=services") == "OU=services"
+
+
+@pytest.mark.parametrize("name", ["app@corp.example.com", "CORP\\app", "CN=app,DC=corp", "app*"])
+def test_users_of_a_domain_are_known_by_their_short_names(name: str) -> None:
+    with pytest.raises(RotationError, match="is not a sAMAccountName"):
+        ActiveDirectory().check(user(name, domain="corp.example.com"))
+
+
+def test_a_second_name_that_is_too_long_for_the_domain_is_refused() -> None:
+    assert ActiveDirectory().next_user(user("a" * 14)) == "a" * 14 + "_clone"
+    with pytest.raises(RotationError, match="20 characters"):
+        ActiveDirectory().next_user(user("a" * 15))
 
 
 def message(subcode: str) -> str:
