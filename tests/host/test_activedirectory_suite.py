@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from tests.rotators.activedirectory_bench import COMMON, activedirectory_bench, add_administrator
 from tests.rotators.bench import Bench, Capability
-from tests.rotators.redis_rabbitmq_programs import install
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
 from keyturn_lab.backends.samba import PROGRAM, PROVISION, Samba
 from keyturn_lab.controlplane.certificates import Authority

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from tests.rotators.bench import Bench
 from tests.rotators.ldap_bench import ALTERNATING, COMMON, access_rules, ldap_bench
-from tests.rotators.redis_rabbitmq_programs import install
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
 from keyturn_lab.backends.openldap import PROGRAM, OpenLdap
 from keyturn_lab.controlplane.certificates import Authority

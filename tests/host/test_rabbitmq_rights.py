@@ -5,8 +5,9 @@ from contextlib import closing
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
+from tests.rotators.certificates import certificate
 from tests.rotators.rabbitmq_bench import RabbitMqBench, rabbitmq_bench
-from tests.rotators.redis_rabbitmq_programs import certificate, install
+from tests.support.debian import install
 
 from keyturn_lab.backends.http_certificates import Authority
 from keyturn_lab.backends.rabbitmq import PROGRAM, RabbitMq

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.certificates import certificate
 from tests.rotators.redis_bench import COMMON, RedisBench, redis_bench
 from tests.rotators.redis_cases import failure_of_set, rules_of
-from tests.rotators.redis_rabbitmq_programs import certificate, install
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
 from keyturn_lab.backends.http_certificates import Authority
 from keyturn_lab.backends.redis import Redis

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import Bench
-from tests.rotators.redis_rabbitmq_programs import install
 from tests.rotators.ssh_bench import OVERLAP, SINGLE_USER, key_bench, password_bench
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
 from keyturn_lab.backends.openssh import PROGRAM, SUDO, OpenSsh
 

@@ -1,11 +1,12 @@
-"""Debian's MariaDB for tests: installed where that is allowed, and told how to install where it is not. Never skipped."""
+"""Debian's MariaDB for tests."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.support import debian
 
 from keyturn_lab.backends.mariadb import PROGRAM
 
@@ -14,13 +15,7 @@ PLUGINS = "mariadb-server"  # the package with the plugins; installing it would 
 
 def install() -> None:
     """Make sure that mariadbd is there."""
-    if not PROGRAM.exists() and os.geteuid() == 0:
-        environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-q"], check=True, env=environ, capture_output=True)
-        subprocess.run(
-            ["apt-get", "install", "-qy", "--no-install-recommends", "mariadb-server-core"], check=True, env=environ, capture_output=True
-        )
-    assert PROGRAM.exists(), "MariaDB is not installed here: apt-get install mariadb-server-core"
+    debian.install("mariadb-server-core", program=PROGRAM)
 
 
 @contextmanager
@@ -30,7 +25,7 @@ def plugins() -> Iterator[Path]:
     with TemporaryDirectory(prefix="keyturn-mariadb-plugins-") as name:  # pytest's own folders are closed to the server's user
         directory = Path(name)
         directory.chmod(0o755)
-        subprocess.run(["apt-get", "download", "-q", PLUGINS], check=True, cwd=directory, capture_output=True)
+        debian.apt_get("download", PLUGINS, cwd=directory)
         [package] = directory.glob(f"{PLUGINS}_*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), str(directory / "unpacked")], check=True, capture_output=True)
         yield directory / "unpacked" / "usr" / "lib" / "mysql" / "plugin"
