@@ -47,7 +47,7 @@ def test_the_administrator_ends_the_grace_period_of_the_old_password(server: Sam
 
 
 def test_without_an_administrator_retiring_says_how_long_the_old_password_lives(server: Samba) -> None:
-    server.tool("domain", "passwordsettings", "set", "--min-pwd-age=0")
+    server.shell("samba-tool domain passwordsettings set --min-pwd-age=0")
     with activedirectory_bench(server, "SingleUser", superuser=False) as bench:
         old = bench.current_version()
         bench.rotate()
@@ -58,7 +58,7 @@ def test_without_an_administrator_retiring_says_how_long_the_old_password_lives(
 
 
 def test_a_users_own_change_meets_the_history_and_is_told_so(server: Samba) -> None:
-    server.tool("domain", "passwordsettings", "set", "--min-pwd-age=0")
+    server.shell("samba-tool domain passwordsettings set --min-pwd-age=0")
     with activedirectory_bench(server, "SingleUser", superuser=False) as bench:
         first = bench.current_version()
         for _ in range(2):  # the first is past its grace then

@@ -1,13 +1,12 @@
 """A secret, its user, its group and the least administrator on a real Samba domain controller."""
 
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.rotators.bench import SUPERUSER, Bench, Capability
 from tests.rotators.proxies import MortalProxy
-from tests.support.docs import ROOT
+from tests.support.docs import ROOT, blocks_of
 from tests.unit.rotators.stores import Life
 
 from keyturn_lab.backends.samba import SERVICES, Samba
@@ -40,10 +39,9 @@ class ActiveDirectoryBench(Bench):
 
 
 def add_administrator(server: Samba) -> None:
-    """The one of docs/rotators/ldap.md."""
-    [sddl] = re.findall(r'--sddl="([^"]+)"', (ROOT / "docs" / "rotators" / "ldap.md").read_text())
-    server.add_user(ADMIN, ADMIN_PASSWORD)
-    server.delegate(ADMIN, sddl)
+    """The one of docs/rotators/activedirectory.md, by its very commands."""
+    [commands] = [block.code for block in blocks_of(ROOT / "docs" / "rotators" / "activedirectory.md") if block.language == "bash"]
+    server.shell(commands, PASSWORD=ADMIN_PASSWORD)
 
 
 @contextmanager

@@ -2,23 +2,12 @@
 
 import secrets
 import ssl
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pymysql.connections import Connection
 
 CLIENT_TIMEOUT = 30.0
 ROOT = "root"
-
-
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
 
 
 class MySqlServer:

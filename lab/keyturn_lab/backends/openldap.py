@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import ldap3
 
 from keyturn_lab.backends.binaries import Account
+from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.backends.directory_client import DirectoryClient, add, groups, modify
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
@@ -27,16 +28,6 @@ SERVICES, GROUPS, ADMIN = f"ou=services,{SUFFIX}", f"ou=groups,{SUFFIX}", f"cn=k
 READY_WITHIN = 60.0
 START_ATTEMPTS = 3
 SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
-
-
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
 
 
 class OpenLdap(DirectoryClient):
@@ -95,7 +86,7 @@ class OpenLdap(DirectoryClient):
     def add_groups(self, name: str, *members: str) -> list[str]:
         """Create a group of each kind. Returns their distinguished names."""
         uids = [member.partition(",")[0].partition("=")[2] for member in members]
-        made = {
+        made: dict[str, tuple[list[str], dict[str, object]]] = {
             f"cn={name}-names,{GROUPS}": (["groupOfNames"], {"member": [ROOT, *members]}),
             f"cn={name}-unique,{GROUPS}": (["groupOfUniqueNames"], {"uniqueMember": [ROOT, *members]}),
             f"cn={name}-posix,{GROUPS}": (["posixGroup"], {"gidNumber": "4711"} | ({"memberUid": uids} if uids else {})),

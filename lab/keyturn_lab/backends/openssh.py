@@ -21,6 +21,7 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from keyturn_lab.backends import own_etc
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
 
@@ -29,7 +30,8 @@ SUDO = Path("/usr/bin/sudo")
 READY_WITHIN = 60.0
 START_ATTEMPTS = 3
 TIMEOUT = 60.0
-PRIVATE_PLACES = ("/run", "/var/log", "/usr/local/sbin")  # empty ones of its own
+QUICK_HASHES = "sed -i 's/ yescrypt$/ yescrypt rounds=1/' /etc/pam.d/common-password"  # they cost most of a login by password
+PRIVATE_PLACES = ("/run", "/var/log", "/usr/local/sbin")
 SETTINGS = """
 UsePAM no
 PasswordAuthentication yes
@@ -119,6 +121,7 @@ class OpenSsh:
     def connect(self, name: str, *, password: str | None = None, private_key: str | None = None) -> Any:
         """A client's transport. Raises paramiko.AuthenticationException."""
         sock = socket.create_connection((self.host, self.port), timeout=TIMEOUT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as the rotators' connections are
         transport = paramiko.Transport(sock)
         try:
             transport.banner_timeout = transport.auth_timeout = TIMEOUT
@@ -173,11 +176,8 @@ class OpenSsh:
                 return
 
     def _launch(self, config: Path) -> None:
-        layers = self._scratch / "etc"
-        lines = ["set -eu", f"mkdir -p {layers}", f"mount -t tmpfs tmpfs {layers}", f"mkdir {layers}/upper {layers}/work"]
-        lines.append(f"mount -t overlay overlay -o lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work /etc")
-        lines += [f"mount -t tmpfs -o mode=755 tmpfs {place}" for place in PRIVATE_PLACES]
-        lines += ["mkdir /run/sshd", f"exec {PROGRAM} -D -e -f {config}"]
+        lines = own_etc.lines(self._scratch, empty=PRIVATE_PLACES)
+        lines += ["mkdir /run/sshd", QUICK_HASHES, f"exec {PROGRAM} -D -e -f {config}"]
         command = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", "\n".join(lines)]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.environ.get("HOME", "/")}
         self._process = ChildProcess("sshd", command, log=self.log, env=environment)

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
 
-from keyturn_lab.backends import relay
+from keyturn_lab.backends import own_etc, relay
+from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.backends.directory_client import DirectoryClient, DirectoryError, add, modify
 from keyturn_lab.processes import ChildProcess, wait_until
 
@@ -33,16 +34,7 @@ LDAP, LDAPS = 389, 636
 READY_WITHIN = 170.0  # seconds; on a quiet machine it takes ten
 TOOL_WITHIN = 120.0
 PRIVATE_PLACES = ("/run", "/var/log")
-
-
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 class Samba(DirectoryClient):
@@ -113,22 +105,16 @@ class Samba(DirectoryClient):
             [entry] = [each for each in connection.response if each["type"] == "searchResEntry"]
             return [value.decode(errors="replace") for value in entry["raw_attributes"].get(attribute, [])]
 
-    def delegate(self, name: str, sddl: str) -> None:
-        """Give a user rights on the services; SID in the text is the user's."""
-        with self.administrator() as connection:
-            connection.search(SERVICES, f"(sAMAccountName={name})", attributes=["objectSid"])
-            [raw] = connection.response[0]["raw_attributes"]["objectSid"]
-        self.tool("dsacl", "set", f"--objectdn={SERVICES}", f"--sddl={sddl.replace('SID', _sid(raw))}")
-
-    def tool(self, *words: str) -> str:
-        """Run samba-tool where the domain is. Raises DirectoryError."""
+    def shell(self, script: str, **variables: str) -> str:
+        """Run a script of bash where the domain is, whose samba-tool knows the domain. Raises DirectoryError."""
         assert self._process is not None
         namespaces = [f"--pid=/proc/{self._process.pid}/ns/pid_for_children", "--net", "--mount", "--uts"]
-        command = ["nsenter", f"--target={self._process.pid}", *namespaces, "--", "samba-tool", *words]
-        command.append(f"--configfile={self._config}")
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_WITHIN, check=False)
+        known = f'set -eu; samba-tool() {{ command samba-tool "$@" --configfile={self._config}; }}\n'
+        command = ["nsenter", f"--target={self._process.pid}", *namespaces, "--", "/bin/bash", "-c", known + script]
+        environment = ENVIRONMENT | variables
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_WITHIN, check=False, env=environment)
         if finished.returncode:
-            raise DirectoryError(f"samba-tool {words[0]} failed: {finished.stderr[-500:]}")
+            raise DirectoryError(f"a script failed: {finished.stderr[-500:]}")
         return finished.stdout
 
     def secret(self, user: str, password: str, **fields: object) -> dict[str, object]:
@@ -154,7 +140,7 @@ class Samba(DirectoryClient):
         script.write_text(self._script())
         namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         command = ["unshare", *namespaces, "--", "/bin/sh", str(script)]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": str(self._scratch)}
+        environment = ENVIRONMENT | {"HOME": str(self._scratch)}
         self._process = ChildProcess("samba", command, log=self._scratch / "log", env=environment)
         self._cleanup.callback(self._process.stop, grace=0.5)  # the data is thrown away
         self._process.start()
@@ -164,7 +150,7 @@ class Samba(DirectoryClient):
         wait_until(self._answers, timeout=READY_WITHIN, waiting_for=self._process)
 
     def _script(self) -> str:
-        layers, domain = self._scratch / "etc", self._scratch / "domain"
+        domain = self._scratch / "domain"
         options = {
             "interfaces": "lo",
             "bind interfaces only": "yes",
@@ -176,10 +162,8 @@ class Samba(DirectoryClient):
         provision = "samba-tool domain provision --server-role=dc --dns-backend=NONE --host-name=dc1 --host-ip=10.99.0.1"
         provision += f" --realm={DOMAIN.upper()} --domain=CORP --adminpass='{self._password}' --targetdir={domain}"
         provision += " --option='interfaces=lo' --option='bind interfaces only=yes'"
-        lines = ["set -eu", f"mkdir -p {layers} {domain}", f"mount -t tmpfs tmpfs {layers}", f"mkdir {layers}/upper {layers}/work"]
-        lines.append(f"mount -t overlay overlay -o lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work /etc")
-        lines += [f"mount -t tmpfs -o mode=755 tmpfs {place}" for place in PRIVATE_PLACES]
-        lines += ["mkdir /run/samba /var/log/samba", "rm -f /etc/samba/smb.conf"]
+        lines = own_etc.lines(self._scratch, empty=PRIVATE_PLACES)
+        lines += [f"mkdir {domain} /run/samba /var/log/samba", "rm -f /etc/samba/smb.conf"]
         lines += ["ip link set lo up", "ip addr add 10.99.0.1/32 dev lo", "hostname dc1", f"echo 10.99.0.1 dc1.{DOMAIN} dc1 >> /etc/hosts"]
         lines.append(provision)
         lines += [f"sed -i 's|^.global.|[global]\\n\\t{name} = {value}|' {self._config}" for name, value in options.items()]
@@ -210,9 +194,3 @@ class Samba(DirectoryClient):
             return self.takes(ADMINISTRATOR, self._password, tls=True)
         except (LDAPException, DirectoryError, OSError):
             return False
-
-
-def _sid(raw: bytes) -> str:
-    """https://learn.microsoft.com/openspecs/windows_protocols/ms-dtyp/f992ad60-0fe4-4b87-9fed-beb478836861"""
-    parts = [int.from_bytes(raw[start : start + 4], "little") for start in range(8, len(raw), 4)]
-    return "-".join(["S", str(raw[0]), str(int.from_bytes(raw[2:8], "big")), *map(str, parts)])

@@ -186,10 +186,10 @@ class _VerifiedTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
         except RotationError as error:
             self.failed = error
             raise OSError from None
-        except ssl.SSLError as error:
+        except (ssl.SSLError, TimeoutError) as error:
             self.failed = self._place.unanswered(error)
             raise
-        except OSError as error:  # a port without TLS may hang up, or wait for more
+        except OSError as error:  # a port without TLS hangs up
             what = f"the server does not answer as one that speaks TLS ({type(error).__name__})"
             self.failed = self._place.error(Kind.TLS, what, f"the port, starttls in the secret, and {NO_TLS}")
             raise

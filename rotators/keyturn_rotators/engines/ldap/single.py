@@ -11,8 +11,9 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ldap.connection import Session, logs_in, place_of
 from keyturn_rotators.engines.ldap.dialect import Dialect
 from keyturn_rotators.engines.ldap.openldap import OpenLdap
-from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection, refuse_another_connection
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection
+from keyturn_rotators.errors import Kind
+from keyturn_rotators.whose import login_before, refuse_another
 
 
 class SingleUser:
@@ -59,7 +60,7 @@ class SingleUser:
         A directory does not know with which password a connection was opened, so none is ended.
         """
         current = context.current()
-        _same_user(old, current)
+        refuse_another(self.is_successor(old, current), old)
         context.confirm_idle()
         self.verify(current, context)  # a refusal proves something only where the current one is taken
         if not self._taken(old, context):
@@ -76,7 +77,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
-        _same_user(old, context.current())
+        refuse_another(self.is_successor(old, context.current()), old)
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
@@ -89,23 +90,9 @@ class SingleUser:
 
     def _before(self, pending: Credential, context: Context) -> Credential:
         """The credential that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-        current = context.current()
-        try:
-            self.verify(current, context)
-        except RotationError as refused:
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
-                raise
-            if previous.username != pending.username or previous.differs_from(pending) or other_connection(previous, pending):
-                raise
-            self.verify(previous, context)
-            return previous
-        return current
 
+        def seen(credential: Credential) -> Credential:
+            self.verify(credential, context)
+            return credential
 
-def _same_user(old: Credential, current: Credential) -> None:
-    refuse_another_connection(old, current)
-    if old.username != current.username:
-        check = "which version was meant; the password of another user is ended by hand"
-        what = "the version's user is not the current version's"
-        raise RotationError(Kind.POLICY, what, check=check, secret=old.secret, user=old.username)
+        return login_before(seen, pending, context, differs=other_connection)

@@ -11,7 +11,7 @@ import paramiko
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.ssh.keys import HOST_KEY, PRIVATE, host_keys, private_key
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind
 from keyturn_rotators.network import CONNECT_WITHIN, Place, connect
 from keyturn_rotators.proof import is_taken
 
@@ -128,10 +128,6 @@ def same_server(pending: Credential, current: Credential) -> str | None:
     return next((name for name in (HOST_KEY, "authorized_keys") if pending.get(name) != current.get(name)), None)
 
 
-def refuse_another(old: Credential, current: Credential) -> None:
-    """Raises RotationError where an older version is another account's, or another file's."""
-    name = "username" if old.username != current.username else "authorized_keys"
-    if old.get(name) != current.get(name):
-        check = "which version was meant; the credential of another account is ended by hand"
-        what = f"the version's {name} is not the current version's"
-        raise RotationError(Kind.POLICY, what, check=check, secret=old.secret, user=old.username)
+def other_file(old: Credential, current: Credential) -> str | None:
+    """The name of the first field in which an older version is another account's, or another file's. Its host key may be an older one."""
+    return next((name for name in ("username", "authorized_keys") if old.get(name) != current.get(name)), None)
