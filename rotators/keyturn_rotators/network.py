@@ -57,7 +57,6 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
     sock = socket.create_connection(address, timeout=deadline.remaining(at_most=CONNECT_WITHIN))
     try:
         sock.settimeout(deadline.remaining())
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small requests wait for the acknowledgement of those before
     except BaseException:
         sock.close()
         raise

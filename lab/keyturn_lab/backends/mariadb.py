@@ -19,8 +19,7 @@ from typing import Self
 from pymysql.err import MySQLError
 
 from keyturn_lab.backends.binaries import Account
-from keyturn_lab.backends.certificate import Certificate
-from keyturn_lab.backends.mysql_client import MySqlServer
+from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
 

@@ -2,12 +2,23 @@
 
 import secrets
 import ssl
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from pymysql.connections import Connection
 
 CLIENT_TIMEOUT = 30.0
 ROOT = "root"
+
+
+class Certificate(Protocol):
+    """The files of a server's certificate, PEM."""
+
+    @property
+    def certificate(self) -> Path: ...
+
+    @property
+    def key(self) -> Path: ...
 
 
 class MySqlServer:

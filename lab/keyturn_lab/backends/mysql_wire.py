@@ -14,8 +14,7 @@ from typing import Self
 
 from pymysql.err import MySQLError
 
-from keyturn_lab.backends.certificate import Certificate
-from keyturn_lab.backends.mysql_client import MySqlServer
+from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
 from keyturn_lab.controlplane.binaries import Module, cache_root, complete, digest
 from keyturn_lab.controlplane.build import build
 from keyturn_lab.ports import free_port

@@ -16,8 +16,8 @@ from typing import Any, Self
 import ldap3
 
 from keyturn_lab.backends.binaries import Account
-from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.backends.directory_client import DirectoryClient, add, groups, modify
+from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
 
@@ -33,7 +33,7 @@ SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
 class OpenLdap(DirectoryClient):
     """A slapd of our own: `with OpenLdap(tls=..., access=...) as server:`."""
 
-    def __init__(self, *, tls: Certificate, access: str) -> None:
+    def __init__(self, *, tls: KeyPair, access: str) -> None:
         """`access`: the rules of slapd.conf about who may do what."""
         super().__init__()
         self._tls, self._access = tls, access

@@ -14,13 +14,12 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from keyturn_lab.backends.amqp_client import AmqpConnection, AmqpRefused
 from keyturn_lab.backends.binaries import Account
-from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
 
@@ -30,6 +29,16 @@ ROOT = "root"
 READY_WITHIN = 120.0  # seconds; on a quiet machine it takes five
 START_ATTEMPTS = 3  # another program may take a free port before the server does
 CLIENT_TIMEOUT = 30.0
+
+
+class Certificate(Protocol):
+    """The files of a server's certificate, PEM."""
+
+    @property
+    def certificate(self) -> Path: ...
+
+    @property
+    def key(self) -> Path: ...
 
 
 class RabbitMq:

@@ -12,14 +12,13 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from redis import Redis as Client
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
 
@@ -29,6 +28,16 @@ START_ATTEMPTS = 3  # another program may take the free port before the server d
 CLIENT_TIMEOUT = 30.0
 ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
 APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
+
+
+class Certificate(Protocol):
+    """The files of a server's certificate, PEM."""
+
+    @property
+    def certificate(self) -> Path: ...
+
+    @property
+    def key(self) -> Path: ...
 
 
 class Redis:

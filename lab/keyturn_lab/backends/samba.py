@@ -21,8 +21,8 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 
 from keyturn_lab.backends import own_etc, relay
-from keyturn_lab.backends.certificate import Certificate
 from keyturn_lab.backends.directory_client import DirectoryClient, DirectoryError, add, modify
+from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.processes import ChildProcess, wait_until
 
 PROGRAM = Path("/usr/sbin/samba")
@@ -40,7 +40,7 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 class Samba(DirectoryClient):
     """A domain of our own: `with Samba(tls=..., authority=...) as server:`."""
 
-    def __init__(self, *, tls: Certificate, authority: Path, grace_minutes: int = 0) -> None:
+    def __init__(self, *, tls: KeyPair, authority: Path, grace_minutes: int = 0) -> None:
         """`grace_minutes`: how long the password before the current one is taken, "old password allowed period"."""
         super().__init__()
         self._tls, self._authority, self._grace = tls, authority, grace_minutes

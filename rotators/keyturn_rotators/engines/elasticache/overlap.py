@@ -17,7 +17,6 @@ from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import refuse_another
 
 SECRET_ARN, USER_NAME = "SECRET_ARN", "USER_NAME"  # as AWS's function: the only secret and the only user that it is for
 POLL = "WAITING_RETRY_INTERVAL_IN_SECONDS"
@@ -93,7 +92,7 @@ class Overlap:
     def retire(self, old: Credential, context: Context) -> None:
         """The user keeps the current password only. AWS does not end connections that are open."""
         current, previous = context.current(), context.previous()
-        refuse_another(self.is_successor(old, current), old)
+        self._same_user(old, current)
         context.confirm_idle()
         user = self._user(current, context)
         if _has_host(current):
@@ -111,7 +110,7 @@ class Overlap:
     def restore(self, old: Credential, context: Context) -> None:
         """The old password is set again, and the current one stays valid."""
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        self._same_user(old, current)
         context.confirm_idle()
         if old.get("password") != current.get("password"):
             self.apply(old, context)
@@ -120,6 +119,11 @@ class Overlap:
     def _user(self, credential: Credential, context: Context) -> AwsUser:
         self._only.check(credential, context)
         return AwsUser(credential, deadline=context.deadline, poll=self._poll)
+
+    def _same_user(self, old: Credential, current: Credential) -> None:
+        if name := self.is_successor(old, current):
+            check = "which version was meant; the password of another user is ended by hand"
+            raise RotationError(Kind.POLICY, f"the version's {name} is not the current version's", check=check, secret=old.secret)
 
 
 def _has_host(credential: Credential) -> bool:

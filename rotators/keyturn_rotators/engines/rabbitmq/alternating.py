@@ -10,12 +10,11 @@ from typing import Self
 from keyturn_rotators.alternation import alternate, next_user
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of
+from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of, vhost
 from keyturn_rotators.engines.rabbitmq.users import Users
-from keyturn_rotators.engines.rabbitmq.work import Settings, other_vhost
+from keyturn_rotators.engines.rabbitmq.work import Settings, refuse_another_vhost
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import refuse_another
 
 LONGEST_NAME = 255  # bytes, AMQP's short strings
 
@@ -38,7 +37,7 @@ class AlternatingUsers:
     def is_successor(self, pending: Credential, current: Credential) -> str | None:
         if pending.username != alternate(current.username):
             return "username"
-        return other_vhost(pending, current)
+        return None if vhost(pending) == vhost(current) else "vhost"
 
     def apply(self, pending: Credential, context: Context) -> None:
         with self._users(pending, context) as users:
@@ -56,7 +55,7 @@ class AlternatingUsers:
 
     def retire(self, old: Credential, context: Context) -> None:
         """The idle user loses its password and its connections, until `apply` or `restore` lets it in again."""
-        refuse_another(other_vhost(old, context.current()), old)
+        refuse_another_vhost(old, context.current())
         context.confirm_idle()
         with self._users(old, context) as users:
             idle = users.find(old.username)
@@ -68,7 +67,7 @@ class AlternatingUsers:
     def restore(self, old: Credential, context: Context) -> None:
         """The old user may log in with its old password; its rights are made equal to the current one's, as by `apply`."""
         current = context.current()
-        refuse_another(other_vhost(old, current), old)
+        refuse_another_vhost(old, current)
         if old.username != current.username:  # else it has been promoted already
             context.confirm_idle()
             self.apply(old, context)

@@ -8,11 +8,10 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of
-from keyturn_rotators.engines.rabbitmq.work import Settings, other_vhost
+from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of, vhost
+from keyturn_rotators.engines.rabbitmq.work import Settings, refuse_another_vhost
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import login_before, refuse_another
 
 
 class SingleUser:
@@ -32,12 +31,14 @@ class SingleUser:
         return current.replaced(password=self._settings.policy.generate())
 
     def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return "username" if pending.username != current.username else other_vhost(pending, current)
+        if pending.username != current.username:
+            return "username"
+        return None if vhost(pending) == vhost(current) else "vhost"
 
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline):
             return
-        login_before(lambda credential: _prove_known(credential, context), pending, context)
+        self._prove_known(pending, context)
         with self._settings.users(pending, context, changed=(pending.username,)) as users:
             users.set_password(pending.username, pending.password, tags=users.get(pending.username).tags)
 
@@ -47,7 +48,7 @@ class SingleUser:
     def retire(self, old: Credential, context: Context) -> None:
         """The password died when it was replaced: that is proved. With KEYTURN_END_SESSIONS all connections of the user are ended."""
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        _same_user(old, current)
         context.confirm_idle()
         log_in(current, deadline=context.deadline)  # a refusal proves something only where the current one is taken
         if self._settings.end_sessions:
@@ -57,16 +58,30 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
-        refuse_another(self.is_successor(old, context.current()), old)
+        _same_user(old, context.current())
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
 
+    def _prove_known(self, pending: Credential, context: Context) -> None:
+        """Whoever wrote the secret knows a password of the user: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
+        try:
+            log_in(context.current(), deadline=context.deadline)
+        except RotationError as refused:
+            if refused.kind is Kind.PERMISSION:
+                return  # it was taken, and may not open the virtual host
+            previous = context.previous()
+            if refused.kind is not Kind.AUTHENTICATION or previous is None:
+                raise
+            if previous.username != pending.username or previous.differs_from(pending):
+                raise
+            log_in(previous, deadline=context.deadline)
 
-def _prove_known(credential: Credential, context: Context) -> None:
-    """The credential is taken; whether it may open the virtual host is another matter."""
-    try:
-        log_in(credential, deadline=context.deadline)
-    except RotationError as refused:
-        if refused.kind is not Kind.PERMISSION:
-            raise
+
+def _same_user(old: Credential, current: Credential) -> None:
+    refuse_another_vhost(old, current)
+    if old.username != current.username:
+        check = "which version was meant; the password of another user is ended by hand"
+        raise RotationError(
+            Kind.POLICY, "the version's user is not the current version's", check=check, secret=old.secret, user=old.username
+        )

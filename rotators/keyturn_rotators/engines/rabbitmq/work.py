@@ -10,6 +10,7 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import vhost
 from keyturn_rotators.engines.rabbitmq.management import PORT, PORT_WITHOUT_TLS, Management
 from keyturn_rotators.engines.rabbitmq.users import Users
+from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, TRUE, PasswordPolicy
 from keyturn_rotators.superuser import Superuser
 
@@ -41,6 +42,8 @@ class Settings:
             yield Users(api)
 
 
-def other_vhost(pending: Credential, current: Credential) -> str | None:
-    """The field, where they are not for the same virtual host."""
-    return None if vhost(pending) == vhost(current) else "vhost"
+def refuse_another_vhost(old: Credential, current: Credential) -> None:
+    """Raises RotationError where an older version leads elsewhere than the current one."""
+    if vhost(old) != vhost(current):
+        check = "who wrote the version, and whether its credential is still to be ended by hand"
+        raise RotationError(Kind.POLICY, "the version's vhost is not the current version's", check=check, secret=old.secret)

@@ -10,10 +10,9 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redis.connection import PORT, Session, first_accepted, logs_in
 from keyturn_rotators.engines.redis.users import digest
-from keyturn_rotators.engines.redis.work import Settings
+from keyturn_rotators.engines.redis.work import Settings, same_user
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import refuse_another
 
 
 class Overlap:
@@ -54,7 +53,7 @@ class Overlap:
         The server does not know with which password a connection was made, so none is ended unless KEYTURN_END_SESSIONS says all.
         """
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        same_user(old, current)
         context.confirm_idle()
         with (
             Session(current, deadline=context.deadline) as itself,  # a refusal proves something only where the current one is taken
@@ -69,7 +68,7 @@ class Overlap:
     def restore(self, old: Credential, context: Context) -> None:
         """The old password is added again, and the current one stays valid."""
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        same_user(old, current)
         context.confirm_idle()
         with Session(current, deadline=context.deadline) as itself, self._settings.users(itself, old, context) as users:
             if digest(old) not in users.get(old.username).passwords:

@@ -10,10 +10,10 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redis.connection import PORT, Session, first_accepted, logs_in
 from keyturn_rotators.engines.redis.users import digest
-from keyturn_rotators.engines.redis.work import Settings
+from keyturn_rotators.engines.redis.work import Settings, same_user
+from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import login_before, refuse_another
 
 
 class SingleUser:
@@ -46,7 +46,7 @@ class SingleUser:
     def retire(self, old: Credential, context: Context) -> None:
         """The password died when it was replaced: that is proved. With KEYTURN_END_SESSIONS all connections of the user are ended."""
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        same_user(old, current)
         context.confirm_idle()
         with Session(current, deadline=context.deadline) as itself:  # a refusal proves something only where the current one is taken
             if self._settings.end_sessions:
@@ -56,11 +56,19 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
-        refuse_another(self.is_successor(old, context.current()), old)
+        same_user(old, context.current())
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
 
     def _login(self, pending: Credential, context: Context) -> Session:
         """With whichever password is valid now: the pending one's after an attempt that died, AWSPREVIOUS's after a rollback."""
-        return login_before(lambda valid: first_accepted(pending, valid, deadline=context.deadline), pending, context)
+        try:
+            return first_accepted(pending, context.current(), deadline=context.deadline)
+        except RotationError as refused:
+            previous = context.previous()
+            if refused.kind is not Kind.AUTHENTICATION or previous is None:
+                raise
+            if previous.username != pending.username or previous.differs_from(pending):
+                raise
+            return first_accepted(previous, deadline=context.deadline)
