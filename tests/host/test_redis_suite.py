@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.bench import APP, SUPERUSER
 from tests.rotators.certificates import certificate
-from tests.rotators.redis_bench import COMMON, RedisBench, redis_bench
+from tests.rotators.redis_bench import RedisBench, redis_bench
 from tests.rotators.redis_cases import failure_of_set, rules_of
-from tests.rotators.suite import EngineSuite
+from tests.rotators.redis_suites import TestAlternatingUsers, TestOverlap, TestSingleUser
 from tests.support.debian import install
 
 from keyturn_lab.backends.http_certificates import Authority
@@ -18,39 +18,13 @@ from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
 PROGRAM = Path("/usr/bin/redis-server")
+__all__ = ["TestAlternatingUsers", "TestOverlap", "TestSingleUser"]  # for pytest, which runs them against this module's server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Redis]:
     with Redis(program=install("redis-server", program=PROGRAM)) as running:
         yield running
-
-
-class TestOverlap(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP, Capability.TLS}
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "Overlap") as bench:
-            yield bench
-
-
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "SingleUser") as bench:
-            yield bench
-
-
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP, Capability.SESSIONS}
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "AlternatingUsers") as bench:
-            yield bench
 
 
 def test_selectors_and_rights_to_keys_are_made_equal_too(server: Redis) -> None:

@@ -22,7 +22,7 @@ SINGLE_USER = COMMON | {Capability.SUPERUSER, Capability.PASSWORD}
 class SshBench(Bench):
     """Names are unique, so that all tests share one server."""
 
-    strides = (3, 3)  # a login alone makes some eight requests
+    strides = (5, 5)  # a login alone makes some eight requests
 
     def spoil_tls(self) -> None:
         """The host key is what a certificate is elsewhere."""
@@ -51,6 +51,7 @@ class KeyBench(SshBench):
 
 class PasswordBench(SshBench):
     longest_password = 200
+    strides = (7, 7)
 
     def __init__(self, server: OpenSsh, life: Life, *, port: int) -> None:
         mark = uuid.uuid4().hex[:8]

@@ -14,10 +14,9 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ldap.connection import ALREADY_THERE, NOT_THERE, Entry, Session, logs_in, place_of
 from keyturn_rotators.engines.ldap.dialect import Dialect
 from keyturn_rotators.engines.ldap.openldap import OpenLdap
-from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection
+from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection, same_connection
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import refuse_another
 
 
 class AlternatingUsers:
@@ -56,7 +55,7 @@ class AlternatingUsers:
 
     def retire(self, old: Credential, context: Context) -> None:
         """The idle user can log in no more, until `apply` or `restore` lets it in again. Connections that it has open go on."""
-        refuse_another(other_connection(old, context.current()), old)
+        same_connection(old, context.current())
         context.confirm_idle()
         with self._admin(old, context) as (admin, _):
             if idle := self.dialect.find(admin, old):
@@ -66,7 +65,7 @@ class AlternatingUsers:
     def restore(self, old: Credential, context: Context) -> None:
         """The old user may log in with its old password; its memberships are made equal to the current one's, as by `apply`."""
         current = context.current()
-        refuse_another(other_connection(old, current), old)
+        same_connection(old, current)
         if old.username != current.username:  # else it has been promoted already
             context.confirm_idle()
             self.apply(old, context)

@@ -8,7 +8,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ldap.connection import CONNECTION_FIELDS, Entry, Session, port_of
 from keyturn_rotators.engines.ldap.dialect import Dialect
-from keyturn_rotators.errors import Kind
+from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.superuser import Superuser
 
@@ -46,3 +46,10 @@ def entry_of(session: Session, credential: Credential, dialect: Dialect) -> Entr
 def other_connection(pending: Credential, current: Credential) -> str | None:
     """The name of the first field of the connection besides AWS's that differs."""
     return next((name for name in CONNECTION_FIELDS if pending.get(name) != current.get(name)), None)
+
+
+def same_connection(old: Credential, current: Credential) -> None:
+    """Raises RotationError where an older version leads elsewhere than the current one."""
+    if name := other_connection(old, current):
+        check = "who wrote the version, and whether its credential is still to be ended by hand"
+        raise RotationError(Kind.POLICY, f"the version's {name} is not the current version's", check=check, secret=old.secret)

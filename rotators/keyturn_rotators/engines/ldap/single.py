@@ -11,9 +11,9 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ldap.connection import Session, logs_in, place_of
 from keyturn_rotators.engines.ldap.dialect import Dialect
 from keyturn_rotators.engines.ldap.openldap import OpenLdap
-from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection
+from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection, same_connection
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.whose import login_before, refuse_another
+from keyturn_rotators.logins import same_user, valid_login
 
 
 class SingleUser:
@@ -60,7 +60,7 @@ class SingleUser:
         A directory does not know with which password a connection was opened, so none is ended.
         """
         current = context.current()
-        refuse_another(self.is_successor(old, current), old)
+        _same(old, current)
         context.confirm_idle()
         self.verify(current, context)  # a refusal proves something only where the current one is taken
         if not self._taken(old, context):
@@ -77,7 +77,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
-        refuse_another(self.is_successor(old, context.current()), old)
+        _same(old, context.current())
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
@@ -95,4 +95,9 @@ class SingleUser:
             self.verify(credential, context)
             return credential
 
-        return login_before(seen, pending, context, differs=other_connection)
+        return valid_login(seen, before=pending, context=context, differs=other_connection)
+
+
+def _same(old: Credential, current: Credential) -> None:
+    same_connection(old, current)
+    same_user(old, current)

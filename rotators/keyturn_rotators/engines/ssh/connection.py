@@ -11,7 +11,8 @@ import paramiko
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.ssh.keys import HOST_KEY, PRIVATE, host_keys, private_key
-from keyturn_rotators.errors import Kind
+from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user
 from keyturn_rotators.network import CONNECT_WITHIN, Place, connect
 from keyturn_rotators.proof import is_taken
 
@@ -128,6 +129,9 @@ def same_server(pending: Credential, current: Credential) -> str | None:
     return next((name for name in (HOST_KEY, "authorized_keys") if pending.get(name) != current.get(name)), None)
 
 
-def other_file(old: Credential, current: Credential) -> str | None:
-    """The name of the first field in which an older version is another account's, or another file's. Its host key may be an older one."""
-    return next((name for name in ("username", "authorized_keys") if old.get(name) != current.get(name)), None)
+def same_account(old: Credential, current: Credential) -> None:
+    """Raises RotationError where an older version is another account's, or another file's. Its host key may be an older one."""
+    same_user(old, current)
+    if old.get("authorized_keys") != current.get("authorized_keys"):
+        check = "who wrote the version, and whether its key is still to be taken from that file by hand"
+        raise RotationError(Kind.POLICY, "the version's authorized_keys is not the current version's", check=check, secret=old.secret)

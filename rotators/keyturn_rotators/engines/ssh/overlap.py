@@ -9,7 +9,7 @@ from typing import Self
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ssh.authorized_keys import AuthorizedKeys, Line
-from keyturn_rotators.engines.ssh.connection import PORT, Session, logs_in, other_file, same_server
+from keyturn_rotators.engines.ssh.connection import PORT, Session, logs_in, same_account, same_server
 from keyturn_rotators.engines.ssh.files import DEFAULT, edit
 from keyturn_rotators.engines.ssh.keys import (
     HOST_KEY,
@@ -26,7 +26,6 @@ from keyturn_rotators.engines.ssh.keys import (
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.whose import refuse_another
 
 
 class Overlap:
@@ -70,7 +69,7 @@ class Overlap:
     def retire(self, old: Credential, context: Context) -> None:
         """The old key's line is taken out. sshd does not know with which key a session was opened, so none is ended."""
         current = context.current()
-        refuse_another(other_file(old, current), old)
+        same_account(old, current)
         ours, theirs = public_key(current), public_key(old)
         if ours == theirs:
             check = "whether the next rotation replaces it"
@@ -85,7 +84,7 @@ class Overlap:
     def restore(self, old: Credential, context: Context) -> None:
         """The old key's line is added again, and the current one stays."""
         current = context.current()
-        refuse_another(other_file(old, current), old)
+        same_account(old, current)
         ours, theirs = public_key(current), public_key(old)
         context.confirm_idle()
         with Session(current, deadline=context.deadline, by_key=True) as session:

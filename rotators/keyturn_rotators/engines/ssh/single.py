@@ -9,14 +9,14 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.ssh.connection import PORT, Session, has_key, logs_in, other_file, same_server
+from keyturn_rotators.engines.ssh.connection import PORT, Session, has_key, logs_in, same_account, same_server
 from keyturn_rotators.engines.ssh.keys import HOST_KEY, host_keys
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
 from keyturn_rotators.superuser import Superuser
-from keyturn_rotators.whose import login_before, refuse_another
 
 COMMAND = "KEYTURN_CHPASSWD"
 DEFAULT_COMMAND = "sudo -n /usr/sbin/chpasswd"
@@ -50,7 +50,7 @@ class SingleUser:
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline, by_key=False):
             return
-        login_before(lambda credential: self.verify(credential, context), pending, context, differs=same_server)
+        valid_login(lambda valid: self.verify(valid, context), before=pending, context=context, differs=same_server)
         line = f"{_account(pending)}:{_password(pending)}\n"
         superuser = self._superuser.login(pending, context, port=PORT, users=(pending.username,))
         if not superuser.get(HOST_KEY):
@@ -70,7 +70,7 @@ class SingleUser:
         sshd does not know with which password a session was opened, so none is ended.
         """
         current = context.current()
-        refuse_another(other_file(old, current), old)
+        same_account(old, current)
         context.confirm_idle()
         self.verify(current, context)  # a refusal proves something only where the current one is taken
         place = Place.of(current, port=PORT, user=current.username)
@@ -79,7 +79,7 @@ class SingleUser:
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
         current = context.current()
-        refuse_another(other_file(old, current), old)
+        same_account(old, current)
         context.confirm_idle()
         there = current.replaced(password=old.password)
         self.apply(there, context)
