@@ -9,7 +9,7 @@ from tests.rotators.bench import Bench, Capability
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
-from keyturn_lab.backends.samba import PROGRAM, PROVISION, Samba
+from keyturn_lab.backends.samba import Samba
 from keyturn_lab.controlplane.certificates import Authority
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
@@ -22,8 +22,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def domain(authority: Authority, *, grace_minutes: int) -> Samba:
     assert os.geteuid() == 0, "a domain controller needs namespaces: run this test as root"
-    install("samba-ad-dc", program=PROGRAM)
-    install("samba-ad-provision", program=PROVISION)
+    install("samba-ad-dc")
+    install("samba-ad-provision")
+    install("iproute2")
     certificate = authority.issue("server", common_name="dc1", hosts=["127.0.0.1"])
     return Samba(tls=certificate, authority=authority.certificate, grace_minutes=grace_minutes)
 

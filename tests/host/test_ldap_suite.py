@@ -8,7 +8,7 @@ from tests.rotators.ldap_bench import ALTERNATING, COMMON, access_rules, ldap_be
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
-from keyturn_lab.backends.openldap import PROGRAM, OpenLdap
+from keyturn_lab.backends.openldap import OpenLdap
 from keyturn_lab.controlplane.certificates import Authority
 
 pytestmark = pytest.mark.host
@@ -21,7 +21,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[OpenLdap]:
-    install("slapd", program=PROGRAM)
+    install("slapd")
     certificate = authority.issue("server", common_name="slapd", hosts=["127.0.0.1"])
     with OpenLdap(tls=certificate, access=access_rules()) as running:
         yield running

@@ -18,12 +18,11 @@ from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
-PROGRAM = Path("/usr/lib/postgresql/*/bin/postgres")
 
 
 @pytest.fixture(scope="module")
 def binaries() -> Path:
-    return install("postgresql", program=PROGRAM).parent
+    return install("postgresql").parent
 
 
 class Authority:

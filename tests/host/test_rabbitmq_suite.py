@@ -8,14 +8,14 @@ from tests.rotators.rabbitmq_bench import COMMON, rabbitmq_bench
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
-from keyturn_lab.backends.rabbitmq import PROGRAM, RabbitMq
+from keyturn_lab.backends.rabbitmq import RabbitMq
 
 pytestmark = pytest.mark.host
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RabbitMq]:
-    install("rabbitmq-server", program=PROGRAM)
+    install("rabbitmq-server")
     with RabbitMq() as running:
         yield running
 

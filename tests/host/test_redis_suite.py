@@ -1,7 +1,6 @@
 """Redis 7 of Debian through the common suite, and over TLS, which the wheel's Redis has not."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
@@ -17,13 +16,12 @@ from keyturn_rotators.errors import Kind
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
-PROGRAM = Path("/usr/bin/redis-server")
 __all__ = ["TestAlternatingUsers", "TestOverlap", "TestSingleUser"]  # for pytest, which runs them against this module's server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Redis]:
-    with Redis(program=install("redis-server", program=PROGRAM)) as running:
+    with Redis(program=install("redis-server")) as running:
         yield running
 
 
@@ -45,7 +43,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def over_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBench]:
     """A server that speaks TLS only, secrets without `ssl`, and a process that knows our authority."""
     monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.bundle))
-    program = install("redis-server", program=PROGRAM)
+    program = install("redis-server")
     with Redis(program=program, tls=certificate(authority, "127.0.0.1")) as server, redis_bench(server, "Overlap") as bench:
         for secret in (APP, SUPERUSER):
             bench.edit(secret, ssl=None)

@@ -9,7 +9,7 @@ from tests.rotators.ssh_bench import OVERLAP, SINGLE_USER, key_bench, password_b
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
-from keyturn_lab.backends.openssh import PROGRAM, SUDO, OpenSsh
+from keyturn_lab.backends.openssh import OpenSsh
 
 pytestmark = pytest.mark.host
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.host
 @pytest.fixture(scope="module")
 def server() -> Iterator[OpenSsh]:
     assert os.geteuid() == 0, "sshd lets others in as root only: run this test as root"
-    install("openssh-server", program=PROGRAM)
-    install("sudo", program=SUDO)
+    install("openssh-server")
+    install("sudo")
     with OpenSsh() as running:
         yield running
 

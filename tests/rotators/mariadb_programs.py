@@ -1,4 +1,4 @@
-"""Debian's MariaDB for tests."""
+"""The plugins of Debian's MariaDB, for tests."""
 
 import subprocess
 from collections.abc import Iterator
@@ -6,26 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support import debian
-
-from keyturn_lab.backends.mariadb import PROGRAM
+from tests.support.debian import apt_get, install
 
 PLUGINS = "mariadb-server"  # the package with the plugins; installing it would start a server of the machine's own, so it is unpacked
-
-
-def install() -> None:
-    """Make sure that mariadbd is there."""
-    debian.install("mariadb-server-core", program=PROGRAM)
 
 
 @contextmanager
 def plugins() -> Iterator[Path]:
     """The folder of plugins, such as auth_ed25519, from Debian's package."""
-    install()
+    install("mariadb-server-core")
     with TemporaryDirectory(prefix="keyturn-mariadb-plugins-") as name:  # pytest's own folders are closed to the server's user
         directory = Path(name)
         directory.chmod(0o755)
-        debian.apt_get("download", PLUGINS, cwd=directory)
+        apt_get("download", PLUGINS, cwd=directory)
         [package] = directory.glob(f"{PLUGINS}_*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), str(directory / "unpacked")], check=True, capture_output=True)
         yield directory / "unpacked" / "usr" / "lib" / "mysql" / "plugin"

@@ -26,7 +26,6 @@ from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
 
 PROGRAM = Path("/usr/sbin/sshd")
-SUDO = Path("/usr/bin/sudo")
 READY_WITHIN = 60.0
 START_ATTEMPTS = 3
 TIMEOUT = 60.0
