@@ -57,6 +57,39 @@ def test_without_an_administrator_retiring_says_how_long_the_old_password_lives(
         assert failed.value.kind is Kind.SERVER
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_password_that_is_restored_within_its_grace_period_is_set_and_not_only_taken_for_a_while(server: Samba, times: int) -> None:
+    with activedirectory_bench(server, "SingleUser") as bench:
+        old, new = bench.current_version(), bench.rotate()
+        for _ in range(times):
+            bench.step(Step.RESTORE, old)
+        server.set_password(bench.app_dn, "Another-password-1")
+        # The one before that is taken for a while, and no other.
+        assert bench.can_login(bench.version(old))
+        assert not bench.can_login(bench.version(new))
+
+
+def test_a_current_password_that_was_replaced_and_is_taken_for_a_while_only_is_told_as_such(server: Samba) -> None:
+    server.shell("samba-tool domain passwordsettings set --min-pwd-age=0")
+    with activedirectory_bench(server, "SingleUser", superuser=False) as bench:
+        bench.steps([Step.CREATE, Step.SET], bench.store.start(APP))  # and dies
+        assert bench.can_login(bench.current), "the directory's grace period"
+        with pytest.raises(RotationError, match="replaced already, and is taken for a while only") as failed:
+            bench.rotate()
+        assert failed.value.kind is Kind.AUTHENTICATION
+
+
+def test_without_an_administrator_a_password_of_the_history_is_not_restored_although_it_is_taken_for_a_while(server: Samba) -> None:
+    server.shell("samba-tool domain passwordsettings set --min-pwd-age=0")
+    with activedirectory_bench(server, "SingleUser", superuser=False) as bench:
+        old = bench.current_version()
+        bench.rotate()
+        assert bench.can_login(bench.version(old)), "the directory's grace period"
+        with pytest.raises(RotationError, match="the password history"):
+            bench.step(Step.RESTORE, old)
+        assert bench.can_login(bench.current)
+
+
 def test_a_users_own_change_meets_the_history_and_is_told_so(server: Samba) -> None:
     server.shell("samba-tool domain passwordsettings set --min-pwd-age=0")
     with activedirectory_bench(server, "SingleUser", superuser=False) as bench:

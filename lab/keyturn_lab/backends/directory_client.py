@@ -64,7 +64,7 @@ def add(connection: Any, dn: str, classes: Sequence[str], attributes: Mapping[st
     _expect_ok(connection, f"add {dn}")
 
 
-def modify(connection: Any, dn: str, attribute: str, how: str, *values: str) -> None:
+def modify(connection: Any, dn: str, attribute: str, how: str, *values: str | bytes) -> None:
     """Change an attribute. Raises DirectoryError."""
     connection.modify(dn, {attribute: [(how, list(values))]})
     _expect_ok(connection, f"modify {dn}")

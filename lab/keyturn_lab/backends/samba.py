@@ -80,8 +80,13 @@ class Samba(DirectoryClient):
         dn = f"CN={name},{SERVICES}"
         attributes = {"sAMAccountName": name, "userPrincipalName": f"{name}@{DOMAIN}", "userAccountControl": "512"}
         with self.administrator() as connection:
-            add(connection, dn, ["user"], attributes | {"unicodePwd": f'"{password}"'.encode("utf-16-le")})
+            add(connection, dn, ["user"], attributes | {"unicodePwd": _quoted(password)})
         return dn
+
+    def set_password(self, dn: str, password: str) -> None:
+        """As the domain's own administrator."""
+        with self.administrator() as connection:
+            modify(connection, dn, "unicodePwd", ldap3.MODIFY_REPLACE, _quoted(password))
 
     def add_group(self, name: str, *members: str) -> str:
         """Create a group. Returns its distinguished name."""
@@ -194,3 +199,8 @@ class Samba(DirectoryClient):
             return self.takes(ADMINISTRATOR, self._password, tls=True)
         except (LDAPException, DirectoryError, OSError):
             return False
+
+
+def _quoted(password: str) -> bytes:
+    """As unicodePwd wants it."""
+    return f'"{password}"'.encode("utf-16-le")

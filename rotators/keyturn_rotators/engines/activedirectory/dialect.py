@@ -17,6 +17,7 @@ LONGEST_NAME = 20  # characters of a user's sAMAccountName
 DISABLED, NORMAL = 0x2, 0x200  # bits of userAccountControl
 ATTRIBUTES = ("sAMAccountName", "userAccountControl", "memberOf", "primaryGroupID", "description", "userPrincipalName")
 MEMBER = "member"
+NOT_THE_PASSWORD = "00000056"  # noqa: S105  # ERROR_INVALID_PASSWORD: what was given as the one before is not
 UNKNOWN = PasswordPolicy()
 
 
@@ -45,12 +46,12 @@ class ActiveDirectory:
         found = session.search(_base(credential), condition, *ATTRIBUTES)
         return found[0] if found else None
 
-    def change_own(self, itself: Session, before: Credential, pending: Credential) -> None:
+    def change_own(self, itself: Session, before: Credential, pending: Credential) -> bool:
         entry = self.find(itself, pending)
         if entry is None:
             raise itself.place.error(Kind.PERMISSION, "the user cannot read its own entry", "its rights in the directory")
         changes = [(ldap3.MODIFY_DELETE, [_quoted(before.password)]), (ldap3.MODIFY_ADD, [_quoted(pending.password)])]
-        itself.replace(entry.dn, {"unicodePwd": changes}, doing="change the password")
+        return itself.replace(entry.dn, {"unicodePwd": changes}, doing="change the password", unless=NOT_THE_PASSWORD)
 
     def reset(self, admin: Session, entry: Entry, password: str) -> None:
         admin.modify(entry.dn, {"unicodePwd": (ldap3.MODIFY_REPLACE, [_quoted(password)])}, doing="set the password")

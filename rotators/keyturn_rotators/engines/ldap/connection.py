@@ -103,10 +103,13 @@ class Session:
         self._do("modify", dn, {name: [(how, list(values))] for name, (how, values) in changes.items()})
         self._expect(doing, harmless=harmless)
 
-    def replace(self, dn: str, changes: Mapping[str, Sequence[tuple[str, Sequence[bytes]]]], *, doing: str) -> None:
-        """Several changes of the same attribute at once, in their order."""
+    def replace(self, dn: str, changes: Mapping[str, Sequence[tuple[str, Sequence[bytes]]]], *, doing: str, unless: str) -> bool:
+        """Several changes of the same attribute at once, in their order. False where the directory refuses them and says `unless`."""
         self._do("modify", dn, {name: [(how, list(values)) for how, values in steps] for name, steps in changes.items()})
+        if self._result["result"] != OK and unless in str(self._result.get("message")):
+            return False
         self._expect(doing)
+        return True
 
     def change_password(self, dn: str, *, new: str, old: str | None = None) -> None:
         """RFC 3062. Without `old`, as somebody who may set it."""

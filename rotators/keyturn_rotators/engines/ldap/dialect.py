@@ -23,8 +23,8 @@ class Dialect(Protocol):
     def find(self, session: Session, credential: Credential) -> Entry | None:
         """The account's entry."""
 
-    def change_own(self, itself: Session, before: Credential, pending: Credential) -> None:
-        """The user changes its password."""
+    def change_own(self, itself: Session, before: Credential, pending: Credential) -> bool:
+        """The user changes its password. False where `before` has been replaced already, and is taken for a while only."""
 
     def reset(self, admin: Session, entry: Entry, password: str) -> None:
         """Set a password, without the one before."""

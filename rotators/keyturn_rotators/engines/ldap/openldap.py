@@ -32,8 +32,9 @@ class OpenLdap:
     def find(self, session: Session, credential: Credential) -> Entry | None:
         return session.read(credential.username, "*")
 
-    def change_own(self, itself: Session, before: Credential, pending: Credential) -> None:
+    def change_own(self, itself: Session, before: Credential, pending: Credential) -> bool:
         itself.change_password(pending.username, old=before.password, new=pending.password)
+        return True
 
     def reset(self, admin: Session, entry: Entry, password: str) -> None:
         admin.change_password(entry.dn, new=password)

@@ -37,18 +37,22 @@ class SingleUser:
         return "username" if pending.username != current.username else other_connection(pending, current)
 
     def apply(self, pending: Credential, context: Context) -> None:
-        if self._taken(pending, context):
-            return
+        if not self._taken(pending, context) and not self._set(pending, context):
+            check = "the versions of the secret: which of them has the password that was set last"
+            raise place_of(pending).error(Kind.AUTHENTICATION, "the password was replaced already, and is taken for a while only", check)
+
+    def _set(self, pending: Credential, context: Context) -> bool:
+        """Change the password. False where the one that is said to be valid has been replaced already, and is taken for a while only."""
         before = self._before(pending, context)
         if not self._settings.has_superuser(context):
             with self._login(before, context) as itself:
-                self.dialect.change_own(itself, before, pending)
-            return
+                return self.dialect.change_own(itself, before, pending)
         with self._settings.admin(pending, context, self.dialect, users=(pending.username,)) as admin:
             entry = entry_of(admin, pending, self.dialect)
             with Session(before, deadline=context.deadline, name=entry.dn):
                 pass  # it is this very entry whose password the secret has: another may have the same name to log in with
             self.dialect.reset(admin, entry, pending.password)
+        return True
 
     def verify(self, pending: Credential, context: Context) -> None:
         with self._login(pending, context):
@@ -76,10 +80,17 @@ class SingleUser:
         raise place_of(old).error(Kind.SERVER, "the old password is still taken", self.dialect.still_taken)
 
     def restore(self, old: Credential, context: Context) -> None:
-        """The password is changed back, and the current one is dead: the version must be promoted next."""
-        _same(old, context.current())
+        """The password is changed back, and the current one is dead: the version must be promoted next.
+
+        Where the current one is taken, that the old one is taken too may be the directory's grace period, so it is set again.
+        """
+        current = context.current()
+        _same(old, current)
         context.confirm_idle()
-        self.apply(old, context)
+        if old.password != current.password and self._taken(current, context):
+            self._set(old, context)  # if it has been set already, the current one is in its grace period
+        else:
+            self.apply(old, context)
         self.verify(old, context)
 
     def _login(self, credential: Credential, context: Context) -> Session:
