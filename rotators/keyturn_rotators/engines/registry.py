@@ -25,15 +25,18 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 
 ENTRIES = (
+    _entry("activedirectory", "activedirectory samba", "SingleUser AlternatingUsers", drivers="ldap3"),
     _entry("elasticache", "elasticache memorydb", "Overlap"),
     _entry("http_api_key", "http-api-key", "Overlap"),
     _entry("iam_access_key", "iam-access-key", "Overlap"),
+    _entry("ldap", "ldap openldap", "SingleUser AlternatingUsers", drivers="ldap3"),
     _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("oauth_client", "oauth-client", "SingleUser Overlap"),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
     _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),
     _entry("redis", "redis valkey", "Overlap SingleUser AlternatingUsers"),
+    _entry("ssh", "ssh sftp", "Overlap SingleUser", drivers="paramiko"),
 )  # fmt: skip  # a line each, so that two that are added do not meet
 
 BY_MODULE = {entry.module: entry for entry in ENTRIES}
