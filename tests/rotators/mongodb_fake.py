@@ -27,6 +27,7 @@ FIELDS = {
 }
 OPTIONS = {"username", "password", "authSource", "tls", "connect", "directConnection", "replicaSet", "appname", "maxPoolSize"}
 OPTIONS |= {"serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS", "serverMonitoringMode", "retryReads", "retryWrites"}
+OPTIONS |= {"event_listeners"}
 
 
 @dataclass(slots=True)

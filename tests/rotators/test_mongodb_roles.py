@@ -9,7 +9,7 @@ from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
 
 from keyturn_rotators.credential import Credential
-from keyturn_rotators.engines.mongodb import connection
+from keyturn_rotators.engines.mongodb import connection, driver
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -65,7 +65,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
 
     def made(*, strategy: str = "AlternatingUsers", **options: bool) -> FakeBench:
         server = FakeMongo(Life(), **options)
-        monkeypatch.setattr(connection, "MongoClient", server.client)
+        monkeypatch.setattr(driver, "MongoClient", server.client)
         monkeypatch.setattr(connection, "reach", lambda *_, **__: None)
         return FakeBench(server, strategy=strategy)
 

@@ -17,16 +17,16 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from keyturn_lab.backends.mysql_client import Certificate
-from keyturn_lab.controlplane.binaries import Module, cache_root, complete, digest
-from keyturn_lab.controlplane.build import build
+from keyturn_lab.controlplane.binaries import Module
+from keyturn_lab.go_programs import program
 from keyturn_lab.ports import free_port
-from keyturn_lab.processes import ChildProcess, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = "keyturn-mongo-wire"
 # Without its back end for PostgreSQL, which takes as long to compile as the rest.
 FLAGS = ("-tags=ferretdb_no_postgresql", "-ldflags=-s -w")
 MODULE = Module(directory=Path(__file__).parent / "modules" / "mongo_wire", flags=FLAGS, packages={PROGRAM: "."})
-READY_WITHIN = 60.0  # seconds; on a quiet machine it takes a third of one
 CLIENT_TIMEOUT = 30_000  # milliseconds
 ROOT = "root"
 DATABASE = "admin"
@@ -55,7 +55,9 @@ class MongoWire:
 
     def __enter__(self) -> Self:
         try:
-            self._start()
+            self._scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mongo-wire-")))
+            self._program = program(MODULE)
+            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
         except BaseException:
             self._cleanup.close()
             raise
@@ -97,19 +99,14 @@ class MongoWire:
             "ssl": self._certificate is not None,
         } | extra
 
-    def _start(self) -> None:
+    def _launch(self) -> ChildProcess:
         self.port = free_port()
-        scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mongo-wire-")))
-        data = scratch / "data"
-        data.mkdir()
-        arguments = [f"{self.host}:{self.port}", str(data)]
+        data = tempfile.mkdtemp(prefix="data-", dir=self._scratch)
+        arguments = [f"{self.host}:{self.port}", data]
         if self._certificate:
             arguments += [str(self._certificate.certificate), str(self._certificate.key)]
         environ = os.environ | {"ROOT_PASSWORD": self._password, "REPLICA_SET": self._replica_set}
-        process = ChildProcess("mongo-wire", [str(program()), *arguments], log=scratch / "log", env=environ)
-        self._cleanup.callback(process.stop)
-        process.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=process)
+        return ChildProcess("mongo-wire", [str(self._program), *arguments], log=self._scratch / "log", env=environ)
 
     def _answers(self) -> bool:
         try:
@@ -117,11 +114,3 @@ class MongoWire:
         except PyMongoError:
             return False
         return True
-
-
-def program() -> Path:
-    """The server's program; built where the user's cache does not have it, which takes a minute."""
-    directory = cache_root() / digest([MODULE])
-    if not complete(directory, [MODULE]):
-        build(directory, [MODULE])
-    return directory / PROGRAM

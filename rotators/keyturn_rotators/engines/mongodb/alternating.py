@@ -11,7 +11,8 @@ from typing import Self
 from keyturn_rotators.alternation import alternate, next_user
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.mongodb.connection import PORT, leads_elsewhere, log_in, logs_in
+from keyturn_rotators.engines.mongodb.connection import leads_elsewhere, log_in, logs_in
+from keyturn_rotators.engines.mongodb.driver import PORT
 from keyturn_rotators.engines.mongodb.users import Users
 from keyturn_rotators.engines.mongodb.work import Settings, refuse_elsewhere
 from keyturn_rotators.errors import Kind, RotationError

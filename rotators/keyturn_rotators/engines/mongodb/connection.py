@@ -1,25 +1,19 @@
-"""Logins to MongoDB that are verified, bounded in time, closed, and whose failures say what to check.
+"""Logins to MongoDB that are verified, bounded in time, closed, and whose failures say what to check."""
 
-The driver looks for servers in the background and tells what it met only when its time is over; so the place is tried before it is asked.
-"""
-
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.mongodb.driver import PORT, Client, Document, reach
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.network import CONNECT_WITHIN, Place, connect
+from keyturn_rotators.network import Place
 from keyturn_rotators.proof import is_taken
-from keyturn_rotators.tls import client_context
 
-PORT = 27017
 DATABASE = "admin"
 CONNECTION_FIELDS = ("authSource", "replicaSet")  # besides those that every engine has
 LONGEST_WORDS = 300  # characters of a server's message
@@ -27,8 +21,6 @@ AUTHENTICATION_FAILED = 18
 UNAUTHORIZED = 13
 ATLAS = 8000  # Atlas's answer to a login that it refuses, among others
 NOT_KNOWN = frozenset({2, 9, 59, 115, 303})  # a value, field or command that the server does not have; 303 is DocumentDB's
-
-Document = dict[str, Any]
 
 
 class Refusal(RotationError):
@@ -48,7 +40,7 @@ class Session:
         self.place = Place.of(credential, port=PORT, user=self.user, suffix=f"/{self.database}")
         with self._explained():
             reach(credential, self.place, deadline=deadline)
-            self._client = _client(credential, deadline=deadline)
+            self._client = Client(credential, source=self.database, deadline=deadline)
         try:
             self._run({"ping": 1}, at_login=True)
         except BaseException:
@@ -85,7 +77,7 @@ class Session:
     def _run(self, command: Document, *, at_login: bool = False) -> Document:
         # A server may quote what it was given.
         with self._explained(at_login=at_login, secret="pwd" in command):
-            return self._client[self.database].command(command)
+            return self._client.command(self.database, command)
 
     @contextmanager
     def _explained(self, *, at_login: bool = False, secret: bool = False) -> Iterator[None]:
@@ -129,51 +121,6 @@ def log_in(credential: Credential, *, deadline: Deadline) -> None:
     """Raises RotationError where the server does not take the credential."""
     with Session(credential, deadline=deadline):
         pass
-
-
-def reach(credential: Credential, place: Place, *, deadline: Deadline) -> None:
-    """See that somebody answers at the host, with TLS if the secret says so. Raises OSError, or RotationError."""
-    with connect(credential, port=PORT, deadline=deadline) as sock:
-        if credential.tls:
-            context = client_context(rds=True)
-            sock.settimeout(deadline.remaining(at_most=CONNECT_WITHIN))
-            try:
-                context.wrap_socket(sock, server_hostname=credential.host).close()
-            except (ConnectionError, TimeoutError, ssl.SSLEOFError):  # what it was sent is no request of the protocol
-                raise place.without_tls() from None
-
-
-def _client(credential: Credential, *, deadline: Deadline) -> MongoClient[Document]:
-    """Of the host that the secret names and no other, but for a replica set, whose primary the driver looks for."""
-    host, name = credential.host, credential.get("replicaSet")
-    members: Document = {"replicaSet": credential.text("replicaSet")} if name else {"directConnection": True}
-    within = deadline.remaining()
-    client: MongoClient[Document] = MongoClient(
-        f"[{host}]" if ":" in host else host,
-        credential.port(PORT),
-        username=credential.username,
-        password=credential.password,
-        authSource=source(credential),
-        tls=credential.tls,
-        connect=False,
-        serverSelectionTimeoutMS=_milliseconds(min(within, CONNECT_WITHIN)),
-        connectTimeoutMS=_milliseconds(min(within, CONNECT_WITHIN)),
-        socketTimeoutMS=_milliseconds(within),
-        serverMonitoringMode="poll",
-        retryReads=False,
-        retryWrites=False,
-        maxPoolSize=1,
-        appname="keyturn",
-        **members,
-    )
-    if credential.tls:
-        # The driver takes files only; nothing has been connected to yet.
-        object.__setattr__(client.options.pool_options, "_PoolOptions__ssl_context", client_context(rds=True))
-    return client
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, int(seconds * 1000))
 
 
 _NOT_PRIMARY = (Kind.SERVER, "that the host is the primary: DocumentDB's cluster endpoint, or the field replicaSet of the secret")

@@ -8,7 +8,8 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.mongodb.connection import PORT, UNAUTHORIZED, Refusal, Session, leads_elsewhere, log_in, logs_in, source
+from keyturn_rotators.engines.mongodb.connection import UNAUTHORIZED, Refusal, Session, leads_elsewhere, log_in, logs_in, source
+from keyturn_rotators.engines.mongodb.driver import PORT
 from keyturn_rotators.engines.mongodb.users import Users
 from keyturn_rotators.engines.mongodb.work import Settings, refuse_elsewhere
 from keyturn_rotators.errors import Kind, RotationError

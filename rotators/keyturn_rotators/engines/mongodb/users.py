@@ -7,7 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyturn_rotators.engines.mongodb.connection import NOT_KNOWN, UNAUTHORIZED, Document, Session
+from keyturn_rotators.engines.mongodb.connection import NOT_KNOWN, UNAUTHORIZED, Session
+from keyturn_rotators.engines.mongodb.driver import Document
 from keyturn_rotators.errors import Kind
 
 Role = tuple[str, str]  # its name, and the database that it is of

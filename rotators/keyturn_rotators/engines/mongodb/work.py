@@ -7,7 +7,8 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.mongodb.connection import PORT, Session, leads_elsewhere, source
+from keyturn_rotators.engines.mongodb.connection import Session, leads_elsewhere, source
+from keyturn_rotators.engines.mongodb.driver import PORT
 from keyturn_rotators.engines.mongodb.users import Users
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
