@@ -19,7 +19,7 @@ ADMIN_PASSWORD = "password-of-the-admin"
 class MongoBench(Bench):
     """Names are unique, so that all tests share one server."""
 
-    def __init__(self, server: MongoWire, life: Life, *, port: int, strategy: str, superuser: bool) -> None:
+    def __init__(self, server: MongoWire, life: Life, *, port: int, strategy: str, superuser: bool, untrusted: MongoWire | None) -> None:
         mark = uuid.uuid4().hex[:8]
         self.server, self.app, admin = server, f"app_{mark}", f"admin_{mark}"
         server.create_user(self.app, PASSWORD)
@@ -28,6 +28,13 @@ class MongoBench(Bench):
         value = server.secret(self.app, PASSWORD) | place | ({"masterarn": SUPERUSER} if superuser else {})
         super().__init__(life, value, superuser=server.secret(admin, ADMIN_PASSWORD) | place if superuser else None)
         self.environ = {"KEYTURN_STRATEGY": strategy}
+        self._untrusted = untrusted
+
+    def spoil_tls(self) -> None:
+        """Of a server without TLS one hears only after some seconds that it has none."""
+        assert self._untrusted
+        for secret in self.store.values:
+            self.edit(secret, ssl=True, port=self._untrusted.port)
 
     @property
     def clone(self) -> str:
@@ -48,7 +55,8 @@ class MongoBench(Bench):
         return dict(found)
 
 
-def made(server: MongoWire, strategy: str, *, superuser: bool) -> Iterator[MongoBench]:
+def made(server: MongoWire, strategy: str, *, superuser: bool, untrusted: MongoWire | None = None) -> Iterator[MongoBench]:
+    """`untrusted`: a server whose certificate nobody trusts."""
     life = Life()
     with MortalProxy(server.host, server.port, life=life) as proxy:
-        yield MongoBench(server, life, port=proxy.port, strategy=strategy, superuser=superuser)
+        yield MongoBench(server, life, port=proxy.port, strategy=strategy, superuser=superuser, untrusted=untrusted)

@@ -1,4 +1,4 @@
-"""A fake of MongoDB at the driver's boundary: what FerretDB lacks, which is roles, restrictions and the ending of sessions.
+"""A strict fake of MongoDB at the driver's boundary, for what FerretDB lacks: roles, restrictions and the ending of sessions.
 
 It knows the commands of MongoDB's manual that the rotator sends, refuses every field that they do not have there, and asks for the
 privileges that they ask for; logins are held to the passwords that were set. With `documentdb` it has what Amazon's documentation says of
@@ -128,7 +128,7 @@ class FakeDatabase:
         self._client.needs(self._name)
         if (self._name, name) in self._server.users:
             raise refused(51003, "Location51003", f'User "{name}@{self._name}" already exists')
-        self._server.users[self._name, name] = Known(pwd, self._checked(roles))
+        self._server.users[self._name, name] = Known(pwd, self._checked(roles) if roles else set())
         if others:
             self._change(self._server.users[self._name, name], **others)
 

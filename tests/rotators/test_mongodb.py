@@ -12,7 +12,7 @@ from tests.rotators.suite import EngineSuite
 
 from keyturn_lab.backends.mongo_wire import MongoWire
 from keyturn_lab.controlplane.certificates import Authority
-from keyturn_rotators.engines.mongodb import connection
+from keyturn_rotators.engines.mongodb import connection, driver
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -27,14 +27,25 @@ def server() -> Iterator[MongoWire]:
         yield running
 
 
-@pytest.fixture
-def alternating(server: MongoWire) -> Iterator[MongoBench]:
-    yield from made(server, "AlternatingUsers", superuser=True)
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def secured(authority: Authority) -> Iterator[MongoWire]:
+    with MongoWire(tls=authority.issue("server", common_name="mongo", hosts=["127.0.0.1"])) as running:
+        yield running
 
 
 @pytest.fixture
-def single(server: MongoWire) -> Iterator[MongoBench]:
-    yield from made(server, "SingleUser", superuser=False)
+def alternating(server: MongoWire, secured: MongoWire) -> Iterator[MongoBench]:
+    yield from made(server, "AlternatingUsers", superuser=True, untrusted=secured)
+
+
+@pytest.fixture
+def single(server: MongoWire, secured: MongoWire) -> Iterator[MongoBench]:
+    yield from made(server, "SingleUser", superuser=False, untrusted=secured)
 
 
 class TestSingleUser(EngineSuite):
@@ -42,7 +53,7 @@ class TestSingleUser(EngineSuite):
 
     @pytest.fixture
     def bench(self, single: MongoBench) -> Bench:
-        single.strides = (2, 2)  # a login is four requests
+        single.strides = (2, 3)  # a login is four requests
         return single
 
 
@@ -50,9 +61,9 @@ class TestSingleUserByTheSuperuser(EngineSuite):
     capabilities = COMMON | {Capability.SUPERUSER}
 
     @pytest.fixture
-    def bench(self, server: MongoWire) -> Iterator[Bench]:
-        for bench in made(server, "SingleUser", superuser=True):
-            bench.strides = (3, 3)
+    def bench(self, server: MongoWire, secured: MongoWire) -> Iterator[Bench]:
+        for bench in made(server, "SingleUser", superuser=True, untrusted=secured):
+            bench.strides = (5, 5)
             yield bench
 
 
@@ -61,7 +72,7 @@ class TestAlternatingUsers(EngineSuite):
 
     @pytest.fixture
     def bench(self, alternating: MongoBench) -> Bench:
-        alternating.strides = (3, 3)
+        alternating.strides = (3, 5)
         return alternating
 
 
@@ -114,17 +125,6 @@ def test_a_password_that_scram_cannot_carry_is_refused_and_not_shown(single: Mon
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def secured(authority: Authority) -> Iterator[MongoWire]:
-    with MongoWire(tls=authority.issue("server", common_name="mongo", hosts=["127.0.0.1"])) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def member() -> Iterator[MongoWire]:
     """Of a replica set."""
     with MongoWire(replica_set="rs0") as running:
@@ -139,6 +139,14 @@ def test_a_rotation_goes_by_tls_that_is_verified(secured: MongoWire, authority: 
         bench.step(Step.RETIRE, old)
         assert bench.can_login(bench.current)
         assert not bench.can_login(bench.version(old))
+
+
+def test_a_server_without_tls_is_told_from_one_that_does_not_answer(single: MongoBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "CONNECT_WITHIN", 1.0)  # it says nothing to what is no request
+    single.edit("app", ssl=True)
+    with pytest.raises(RotationError, match="offers no TLS") as refused:
+        single.rotate()
+    assert refused.value.kind is Kind.TLS
 
 
 def test_an_authority_that_nobody_knows_is_not_trusted(secured: MongoWire) -> None:
@@ -178,7 +186,8 @@ def test_a_replica_set_of_the_name_in_the_secret_is_rotated(member: MongoWire) -
         assert bench.can_login(bench.current)
 
 
-def test_a_replica_set_of_another_name_is_refused(member: MongoWire) -> None:
+def test_a_replica_set_of_another_name_is_refused(member: MongoWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "CONNECT_WITHIN", 1.0)  # the driver goes on looking for one
     for bench in made(member, "SingleUser", superuser=False):
         bench.edit("app", replicaSet="another")
         with pytest.raises(RotationError) as refused:
