@@ -53,7 +53,7 @@ class TestSingleUser(EngineSuite):
 
     @pytest.fixture
     def bench(self, single: MongoBench) -> Bench:
-        single.strides = (2, 3)  # a login is four requests
+        single.strides = (3, 5)  # a login is four requests
         return single
 
 
@@ -63,7 +63,7 @@ class TestSingleUserByTheSuperuser(EngineSuite):
     @pytest.fixture
     def bench(self, server: MongoWire, secured: MongoWire) -> Iterator[Bench]:
         for bench in made(server, "SingleUser", superuser=True, untrusted=secured):
-            bench.strides = (5, 5)
+            bench.strides = (5, 7)
             yield bench
 
 
@@ -72,7 +72,7 @@ class TestAlternatingUsers(EngineSuite):
 
     @pytest.fixture
     def bench(self, alternating: MongoBench) -> Bench:
-        alternating.strides = (3, 5)
+        alternating.strides = (5, 7)
         return alternating
 
 
