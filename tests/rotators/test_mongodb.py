@@ -8,11 +8,16 @@ from collections.abc import Iterator
 import pytest
 from tests.rotators.bench import Bench, Capability
 from tests.rotators.mongodb_bench import PASSWORD, MongoBench, made
+from tests.rotators.proxies import MortalProxy
 from tests.rotators.suite import EngineSuite
+from tests.unit.rotators.stores import Life
 
 from keyturn_lab.backends.mongo_wire import MongoWire
 from keyturn_lab.controlplane.certificates import Authority
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mongodb import connection, driver
+from keyturn_rotators.engines.mongodb.connection import log_in
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -193,3 +198,13 @@ def test_a_replica_set_of_another_name_is_refused(member: MongoWire, monkeypatch
         with pytest.raises(RotationError) as refused:
             bench.rotate()
         assert refused.value.kind is Kind.NETWORK
+
+
+def test_a_host_that_is_lost_after_it_was_reached_is_given_up_at_once(server: MongoWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "CONNECT_WITHIN", 60.0)  # for which the driver would go on, and tell that no server was found
+    life = Life()
+    life.begin(ends_before=0)
+    lost = r"no answer from the server \(AutoReconnect\)"
+    with MortalProxy(server.host, server.port, life=life) as proxy, pytest.raises(RotationError, match=lost) as refused:
+        log_in(Credential(server.secret("app", PASSWORD, port=proxy.port)), deadline=Deadline.after(120))
+    assert refused.value.kind is Kind.NETWORK
