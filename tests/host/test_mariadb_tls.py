@@ -12,8 +12,9 @@ from tests.rotators.bench import APP
 from tests.rotators.mysql_benches import PASSWORD, MySqlBench, made
 from tests.support.debian import install
 
-from keyturn_lab.backends.mariadb import MariaDb, MariaDbError
+from keyturn_lab.backends.mariadb import MariaDb
 from keyturn_lab.controlplane.certificates import Authority
+from keyturn_lab.processes import ProcessFailed
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -117,7 +118,7 @@ def test_two_servers_run_at_once_and_leave_neither_processes_nor_files() -> None
 
 def test_a_server_that_does_not_start_names_its_log() -> None:
     install("mariadb-server-core")
-    with pytest.raises(MariaDbError) as failed, MariaDb(settings={"no-such-setting": "1"}):
+    with pytest.raises(ProcessFailed) as failed, MariaDb(settings={"no-such-setting": "1"}):
         pytest.fail("it started")
     assert "no-such-setting" in str(failed.value)
     log = Path(str(failed.value).split("its log is ")[1].split(",")[0])

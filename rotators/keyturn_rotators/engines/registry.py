@@ -30,6 +30,7 @@ ENTRIES = (
     _entry("http_api_key", "http-api-key", "Overlap"),
     _entry("iam_access_key", "iam-access-key", "Overlap"),
     _entry("ldap", "ldap openldap", "SingleUser AlternatingUsers", drivers="ldap3"),
+    _entry("mongodb", "mongo mongodb documentdb docdb", "SingleUser AlternatingUsers", drivers="pymongo", rds=True),
     _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("oauth_client", "oauth-client", "SingleUser Overlap"),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
