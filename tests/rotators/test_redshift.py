@@ -1,119 +1,92 @@
-"""Redshift's SingleUser through the common suite, against a stand-in: PostgreSQL behind a proxy that Redshift's driver talks to.
-
-Logins, ALTER USER and refusals are real there. What only Redshift has is in test_redshift_alternating.py, against a fake.
-"""
+"""Redshift through the common suite, against a stand-in: a PostgreSQL that Redshift's driver talks to, in Redshift's grammar."""
 
 import socket
 import ssl
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from pg8000.exceptions import DatabaseError
 from tests.rotators.bench import APP, Bench, Capability
-from tests.rotators.proxies import MortalProxy
+from tests.rotators.redshift_bench import COMMON, StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
-from tests.unit.rotators.stores import Life
 
-from keyturn_lab.backends import Postgres
 from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
 from keyturn_lab.controlplane.certificates import Authority
-from keyturn_rotators.credential import Credential
-from keyturn_rotators.engines.redshift.passwords import FORBIDDEN, LONGEST
+from keyturn_rotators.engines.redshift.passwords import FORBIDDEN
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
-PASSWORD = "First-password-of-the-app-1"
-REFUSED = ("28P01", "28000")  # SQLSTATE: wrong password, may not log in
-
-
-class StandInBench(Bench):
-    longest_password = LONGEST
-    forbidden = FORBIDDEN
-
-    def __init__(self, pg: Postgres, redshift: RedshiftStandIn, life: Life, *, port: int) -> None:
-        mark = uuid.uuid4().hex[:8]
-        self._pg, database, app = pg, f"bench_{mark}", f"app_{mark}"
-        pg.create_app_user(app, PASSWORD, database=database)
-        super().__init__(life, redshift.secret(app, PASSWORD, dbname=database, port=port))
-
-    def can_login(self, credential: Credential) -> bool:
-        try:
-            self._pg.execute("SELECT 1", user=credential.username, password=credential.password, database=credential.database("?"))
-        except DatabaseError as refused:
-            if refused.args[0]["C"] not in REFUSED:
-                raise
-            return False
-        return True
-
-
-@pytest.fixture(scope="module")
-def redshift(pg: Postgres) -> Iterator[RedshiftStandIn]:
-    with RedshiftStandIn(pg) as running:
-        yield running
-
 
 @pytest.fixture
-def stand_in(pg: Postgres, redshift: RedshiftStandIn) -> Iterator[StandInBench]:
-    life = Life()
-    with MortalProxy(redshift.host, redshift.port, life=life) as proxy:
-        yield StandInBench(pg, redshift, life, port=proxy.port)
+def single(redshift: RedshiftStandIn) -> Iterator[StandInBench]:
+    with stand_in(redshift) as bench:
+        yield bench
 
 
 class TestSingleUser(EngineSuite):
-    capabilities = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
+    capabilities = COMMON
 
     @pytest.fixture
-    def bench(self, stand_in: StandInBench) -> Bench:
-        return stand_in
+    def bench(self, single: StandInBench) -> Bench:
+        return single
+
+
+class TestAlternatingUsers(EngineSuite):
+    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+
+    @pytest.fixture
+    def bench(self, redshift: RedshiftStandIn) -> Iterator[Bench]:
+        with stand_in(redshift, alternating=True) as bench:
+            # A statement is several packets; every single one is met by SingleUser, which has the same connection.
+            bench.strides = (11, 13)
+            yield bench
 
 
 @pytest.mark.parametrize("character", ["'", "\\", "\0"])
-def test_a_password_that_would_be_read_as_sql_is_refused_and_not_shown(stand_in: StandInBench, character: str) -> None:
-    token = stand_in.store.start(APP)
-    stand_in.step(Step.CREATE, token)
-    stand_in.edit(APP, label="AWSPENDING", password=f"Canary1{character}; DROP USER app")
+def test_a_password_that_would_be_read_as_sql_is_refused_and_not_shown(single: StandInBench, character: str) -> None:
+    token = single.store.start(APP)
+    single.step(Step.CREATE, token)
+    single.edit(APP, label="AWSPENDING", password=f"Canary1{character}; DROP USER app")
     with pytest.raises(RotationError) as refused:
-        stand_in.step(Step.SET, token)
+        single.step(Step.SET, token)
     assert "Canary1" not in str(refused.value)
-    assert stand_in.can_login(stand_in.current)
+    assert single.can_login(single.current)
 
 
-def test_passwords_are_what_redshift_takes(stand_in: StandInBench) -> None:
-    stand_in.environ["EXCLUDE_CHARACTERS"] = ""
+def test_passwords_are_what_redshift_takes(single: StandInBench) -> None:
+    single.environ["EXCLUDE_CHARACTERS"] = ""
     for _ in range(20):
-        token = stand_in.store.start(APP)
-        stand_in.step(Step.CREATE, token)
-        password = stand_in.pending.password
+        token = single.store.start(APP)
+        single.step(Step.CREATE, token)
+        password = single.pending.password
         assert not set(password) & set(FORBIDDEN)
         assert any(letter.isupper() for letter in password)
         assert any(letter.islower() for letter in password)
         assert any(letter.isdigit() for letter in password)
 
 
-def test_the_password_is_never_handed_over_in_the_clear_without_tls(stand_in: StandInBench) -> None:
+def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: StandInBench) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_ask_in_the_clear, args=(listener, heard), daemon=True).start()
-        stand_in.edit(APP, port=listener.getsockname()[1])
+        single.edit(APP, port=listener.getsockname()[1])
         with pytest.raises(RotationError, match="in the clear") as refused:
-            stand_in.rotate()
+            single.rotate()
     assert refused.value.kind is Kind.POLICY
-    assert not [data for data in heard if stand_in.current.password.encode() in data]
+    assert not [data for data in heard if single.current.password.encode() in data]
 
 
-def test_a_certificate_of_an_unknown_authority_is_not_trusted(stand_in: StandInBench, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, tmp_path_factory: pytest.TempPathFactory) -> None:
     authority = Authority(tmp_path_factory.mktemp("authority"))
     pair = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_offer_tls, args=(listener, context), daemon=True).start()
-        stand_in.edit(APP, port=listener.getsockname()[1], ssl=True)
+        single.edit(APP, port=listener.getsockname()[1], ssl=True)
         with pytest.raises(RotationError, match="certificate is not trusted") as refused:
-            stand_in.rotate()
+            single.rotate()
     assert refused.value.kind is Kind.TLS
 
 

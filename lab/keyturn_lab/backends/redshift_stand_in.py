@@ -1,7 +1,8 @@
-"""A stand-in for Redshift: a PostgreSQL that Redshift's driver talks to, by way of a proxy. It is no Redshift.
+"""A stand-in for Redshift: a PostgreSQL behind a proxy that Redshift's driver talks to. It is no Redshift.
 
-Logins, ALTER USER ... PASSWORD and refusals are PostgreSQL's. It has neither Redshift's catalogue (svv_*, stv_*) nor its statements for
-groups and roles, nor PASSWORD DISABLE, nor TLS.
+Logins, sessions, permissions and refusals are PostgreSQL's. The proxy takes Redshift's statements for users and permissions and no others of
+that kind (`redshift_grammar`), and some of Redshift's catalogue is there as views (`redshift_catalogue`). Passwords are asked for by their MD5
+digest, which Redshift's protocol has, and not by SCRAM, which it has not. There is no TLS.
 """
 
 import socket
@@ -9,28 +10,38 @@ import struct
 import threading
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from keyturn_lab.backends.postgres import Postgres
+from keyturn_lab.backends.redshift_catalogue import SCHEMA, statements
+from keyturn_lab.backends.redshift_grammar import translated
 
 TLS_REQUEST = 80877103
 VERSION = b"server_version\x008.0.2\x00"  # which Redshift says it is
 KNOWN = frozenset({b"user", b"database", b"client_encoding", b"application_name"})  # what PostgreSQL takes of the driver's parameters
+QUERY, PARSE = b"Q", b"P"  # the messages with a statement in them
+SETTINGS = {"password_encryption": "md5", "search_path": f"{SCHEMA},pg_catalog,public"}
 
 
 class RedshiftStandIn:
-    """The proxy: `with RedshiftStandIn(pg) as redshift:`."""
+    """The server and its proxy: `with RedshiftStandIn() as redshift:`."""
 
     host = "127.0.0.1"
 
-    def __init__(self, pg: Postgres) -> None:
-        self._pg = pg
+    def __init__(self) -> None:
+        self._pg = Postgres(settings=SETTINGS, method="md5")
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server((self.host, 0))
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Self:
+        try:
+            self._pg.__enter__()
+            self._pg.execute(statements(), database="template1")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -40,6 +51,19 @@ class RedshiftStandIn:
         self._listener.close()
         for end in list(self._open):
             self._close(end)
+        self._pg.__exit__(kind, error, trace)
+
+    @property
+    def server_port(self) -> int:
+        """Of the PostgreSQL behind the proxy."""
+        return self._pg.port
+
+    def create_database(self, name: str) -> None:
+        self._pg.create_database(name)
+
+    def execute(self, sql: str, *params: object, database: str, user: str | None = None, password: str | None = None) -> list[list[Any]]:
+        """Run one statement of Redshift's, not by way of the proxy; by default as the server's first superuser. `$1`: the first of `params`."""
+        return self._pg.execute(translated(sql), *params, database=database, user=user or self._pg.superuser, password=password)
 
     def secret(self, username: str, password: str, **extra: object) -> dict[str, object]:
         """The value of a secret for a user, with the fields that AWS documents."""
@@ -61,7 +85,8 @@ class RedshiftStandIn:
                 self._open |= {client, server}
             server.sendall(_startup(client))
             threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
-            _forward(client, server)
+            while True:
+                server.sendall(_packed(*_asked(*_message(client))))
         for end in (client, server):
             if end is not None:
                 self._close(end)
@@ -73,8 +98,9 @@ class RedshiftStandIn:
                 kind, body = _message(server)
                 if kind == b"S" and body.startswith(b"server_version\x00"):
                     body = VERSION
-                client.sendall(kind + struct.pack("!i", len(body) + 4) + body)
-            _forward(server, client)
+                client.sendall(_packed(kind, body))
+            while data := server.recv(65536):
+                client.sendall(data)
         self._close(client)
 
     def _close(self, end: socket.socket) -> None:
@@ -97,6 +123,20 @@ def _startup(client: socket.socket) -> bytes:
     return struct.pack("!i", len(sent) + 4) + sent
 
 
+def _asked(kind: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """A message of the driver's with its statement translated, if it has one."""
+    if kind == QUERY:
+        return kind, translated(body[:-1].decode()).encode() + b"\x00"
+    if kind == PARSE:
+        name, sql, rest = body.split(b"\x00", 2)
+        return kind, b"\x00".join((name, translated(sql.decode()).encode(), rest))
+    return kind, body
+
+
+def _packed(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
 def _message(source: socket.socket) -> tuple[bytes, bytes]:
     return _exactly(source, 1), _body(source)
 
@@ -114,7 +154,3 @@ def _exactly(source: socket.socket, size: int) -> bytes:
         data += more
     return data
 
-
-def _forward(source: socket.socket, target: socket.socket) -> None:
-    while data := source.recv(65536):
-        target.sendall(data)

@@ -23,6 +23,7 @@ from keyturn_rotators.tls import client_context
 
 PORT = 5439
 DATABASE = "dev"
+SERVERLESS = ".redshift-serverless."  # in the names of all workgroups' endpoints
 TLS_REQUEST = struct.pack("!ii", 8, 80877103)  # SSLRequest of the frontend/backend protocol
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword, of the same
 UNQUOTABLE = "'\\\0"  # what a literal cannot carry, since the server reads backslashes; nor does it take them in passwords
@@ -62,6 +63,7 @@ class Session:
     def __init__(self, credential: Credential, *, deadline: Deadline) -> None:
         self.user = credential.username
         self.database = credential.database(DATABASE)
+        self.serverless = is_serverless(credential)
         self._credential = credential
         self._deadline = deadline
         self.place = Place.of(credential, port=PORT, user=self.user, suffix=f"/{self.database}")
@@ -112,8 +114,9 @@ class Session:
             check = "the host: Redshift asks for a digest of the password"
             raise self.place.error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check) from None
         except scramp.ScramException:
-            what = "the server does not know the password's verifier"
-            raise self.place.error(Kind.AUTHENTICATION, what, "that the host is the right server") from None
+            # Of Redshift's protocol it is not, and it must not pass for a refusal of the password, which retiring takes for its proof.
+            check = "the host: Redshift asks for a digest of the password"
+            raise self.place.error(Kind.SERVER, "the server asked for a login by SCRAM, which the driver cannot do", check) from None
         except Error as error:
             raise self._meaning(error, secret=secret) from None
         except (OSError, struct.error) as error:  # the driver unpacks what a connection that was cut has left
@@ -128,6 +131,11 @@ class Session:
         said = f": {words}".replace(self._credential.password, "***") if words else ""
         kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "STL_ERROR and SYS_QUERY_HISTORY")
         return self.place.error(kind, f"the server answered with SQLSTATE {state}{said}", check)
+
+
+def is_serverless(credential: Credential) -> bool:
+    """Whether the secret is for a workgroup of Redshift Serverless: by the field that AWS's console writes, or by the host's name."""
+    return bool(credential.get("namespaceName")) or SERVERLESS in credential.host
 
 
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
@@ -149,7 +157,7 @@ def reach(credential: Credential, place: Place, *, deadline: Deadline) -> None:
             sock.sendall(TLS_REQUEST)
             if sock.recv(1) != b"S":
                 raise place.without_tls()
-            client_context(rds=True).wrap_socket(sock, server_hostname=credential.host).close()
+            client_context().wrap_socket(sock, server_hostname=credential.host).close()
 
 
 def identifier(name: str) -> str:

@@ -1,31 +1,14 @@
-"""What a user has of its own: groups, roles, grants, attributes; and the statements that give it to another user.
+"""What a user may do in its own name: groups, roles, grants and ownership, as Redshift's own views have them.
 
-Read from Redshift's own views, which show grants as they were made; PostgreSQL's functions would show what comes by groups and PUBLIC, too.
-Relations and schemas are those of the database that the session is in.
+PostgreSQL's functions (has_table_privilege and its kin) would show what comes by groups and PUBLIC, too. Relations and schemas are those of
+the database that the session is in.
 https://docs.aws.amazon.com/redshift/latest/dg/svv_views.html
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from keyturn_rotators.engines.redshift.connection import Session, identifier
-from keyturn_rotators.errors import Kind, RotationError
-
-SHOWN = 5  # rights in a message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Right:
-    """One thing that was granted. `kind`: GROUP, ROLE, DATABASE, SCHEMA or TABLE; of others nothing is known but that they are there."""
-
-    kind: str
-    on: tuple[str, ...]
-    privilege: str = ""
-    option: bool = False  # WITH GRANT OPTION, of a role WITH ADMIN OPTION
-
-    def __str__(self) -> str:
-        what = f"{self.privilege} ON {self.kind}" if self.privilege else self.kind
-        return f"{what} {'.'.join(self.on)}" + (" with the option to pass it on" if self.option else "")
-
+from keyturn_rotators.engines.redshift.connection import Session
 
 GROUPS = "SELECT groname FROM pg_group, pg_user WHERE usesysid = ANY(grolist) AND usename = ?"
 ROLES = "SELECT role_name, admin_option FROM svv_user_grants WHERE user_name = ?"
@@ -44,86 +27,102 @@ DEFAULTS = (
     "SELECT coalesce(schema_name, ''), object_type, owner_name, privilege_type, admin_option"
     " FROM svv_default_privileges WHERE grantee_type = 'user' AND grantee_name = ?"
 )
+OWNED_SCHEMAS = "SELECT nspname FROM pg_namespace, pg_user WHERE nspowner = usesysid AND usename = ?"
+OWNED_TABLES = (
+    "SELECT nspname, relname FROM pg_class, pg_namespace, pg_user"
+    " WHERE pg_namespace.oid = relnamespace AND relowner = usesysid AND relkind IN ('r', 'v') AND usename = ?"
+)
+OF_OWNERS = {  # what an owner may do and another can be granted; AWS's function looks for the same
+    "SCHEMA": ("CREATE", "USAGE"),
+    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
+}
+OF_THE_SYSTEM = "pg_"  # schemas of temporary tables, among others
+
+Thing = tuple[str, tuple[str, ...]]  # kind and name
 
 
-def rights(session: Session, user: str) -> frozenset[Right]:
-    """What the user was granted itself."""
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Right:
+    """One thing that a user may do. `kind`: GROUP, ROLE, one of VIEWS, `TABLES IN SCHEMA` and its like, or `DEFAULT RELATION` and its like."""
+
+    kind: str
+    on: tuple[str, ...]
+    privilege: str = ""
+    option: bool = False  # WITH GRANT OPTION, of a role WITH ADMIN OPTION
+
+    def __str__(self) -> str:
+        what = f"{self.privilege} ON {self.kind}" if self.privilege else self.kind
+        return f"{what} {'.'.join(part for part in self.on if part)}" + (" with the option to pass it on" if self.option else "")
+
+    @property
+    def thing(self) -> Thing:
+        """On what it is, as ownership has it: a column is its table's."""
+        return ("TABLE", self.on[:2]) if self.kind == "COLUMN" else (self.kind, self.on)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Of one user. What it was granted on what it owns is left out: it may do that anyway."""
+
+    granted: frozenset[Right]
+    owned: frozenset[Thing]
+
+    @property
+    def of_owner(self) -> frozenset[Right]:
+        return frozenset(Right(kind=kind, on=on, privilege=privilege) for kind, on in self.owned for privilege in OF_OWNERS[kind])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """Between the idle user and the one in use."""
+
+    lacking: list[Right]  # the idle user has it not
+    extra: list[Right]  # ... alone has it
+    closed: list[Right]  # the user in use may not do it with what the idle user owns
+
+    def told(self) -> list[str]:
+        return (
+            [f"it lacks {right}" for right in self.lacking]
+            + [f"it alone has {right}" for right in self.extra]
+            + [f"the user in use lacks {right}, which it owns" for right in self.closed]
+        )
+
+
+def rights(session: Session, user: str, *, pair: Collection[str]) -> Rights:
+    """`pair`: the two users in turn; what one of them gives to the other by default privileges is no right of both."""
+    owned: set[Thing] = {("SCHEMA", (schema,)) for (schema,) in session.run(OWNED_SCHEMAS, user)}
+    owned |= {("TABLE", (schema, table)) for schema, table in session.run(OWNED_TABLES, user)}
+    owned = {(kind, on) for kind, on in owned if not on[0].startswith(OF_THE_SYSTEM)}
     found = {Right(kind="GROUP", on=(group,)) for (group,) in session.run(GROUPS, user)}
     found |= {Right(kind="ROLE", on=(role,), option=bool(option)) for role, option in session.run(ROLES, user)}
-    for kind, (_, columns) in VIEWS.items():
-        for *on, scope, privilege, option in session.run(_query(kind), user):
-            named = tuple(str(part) for part in on[: len(columns)])
-            if str(scope).upper() == kind:
-                found.add(Right(kind=kind, on=named, privilege=str(privilege).upper(), option=bool(option)))
-            else:
-                found.add(Right(kind=f"{scope} IN {kind}", on=named, privilege=str(privilege).upper(), option=bool(option)))
+    for kind in VIEWS:
+        found |= _granted(session, user, kind)
     for schema, objects, owner, privilege, option in session.run(DEFAULTS, user):
-        found.add(Right(kind=f"DEFAULT {objects}", on=(owner, schema), privilege=str(privilege).upper(), option=bool(option)))
-    return frozenset(found)
+        if owner not in pair:
+            found.add(Right(kind=f"DEFAULT {objects}", on=(owner, schema), privilege=privilege.upper(), option=bool(option)))
+    return Rights(granted=frozenset(right for right in found if right.thing not in owned), owned=frozenset(owned))
 
 
-def equalise(session: Session, *, model: str, idle: str) -> None:
-    """Give one user what the other has, and take from it what the other has not. Raises RotationError where something is left over."""
-    wanted, found = rights(session, model), rights(session, idle)
-    for right in sorted(found - wanted):
-        if statement := revoking(right, idle):
-            session.run(statement)
-    for right in sorted(wanted - found):
-        if statement := granting(right, idle):
-            session.run(statement)
-    found = rights(session, idle)
-    if left := [f"it lacks {right}" for right in sorted(wanted - found)] + [f"it has {right}" for right in sorted(found - wanted)]:
-        raise _unequal(session, idle, left)
+def differences(*, model: Rights, idle: Rights) -> Differences:
+    """`model`: what the user in use may do."""
+    wanted = {right for right in model.granted | model.of_owner if right.thing not in idle.owned}
+    known = {(right.thing, right.privilege) for right in model.granted}
+    return Differences(
+        lacking=sorted(wanted - idle.granted),
+        extra=sorted(idle.granted - wanted),
+        closed=sorted(right for right in idle.of_owner if (right.thing, right.privilege) not in known),
+    )
 
 
-def granting(right: Right, user: str) -> str | None:
-    """The statement; None for a right that has to be granted by hand."""
-    if right.kind == "GROUP":
-        return f"ALTER GROUP {_on(right)} ADD USER {identifier(user)}"
-    if right.kind == "ROLE":
-        return f"GRANT ROLE {_on(right)} TO {identifier(user)}" + (" WITH ADMIN OPTION" if right.option else "")
-    if _is_plain(right):
-        option = " WITH GRANT OPTION" if right.option else ""
-        return f"GRANT {right.privilege} ON {right.kind} {_on(right)} TO {identifier(user)}{option}"
-    return None
-
-
-def revoking(right: Right, user: str) -> str | None:
-    """The statement; None for a right that has to be revoked by hand."""
-    if right.kind == "GROUP":
-        return f"ALTER GROUP {_on(right)} DROP USER {identifier(user)}"
-    if right.kind == "ROLE":
-        return f"REVOKE ROLE {_on(right)} FROM {identifier(user)}"
-    if _is_plain(right):
-        return f"REVOKE {right.privilege} ON {right.kind} {_on(right)} FROM {identifier(user)}"
-    return None
-
-
-def _query(kind: str) -> str:
+def _granted(session: Session, user: str, kind: str) -> set[Right]:
     view, columns = VIEWS[kind]
     scope = "privilege_scope" if kind in SCOPED else f"'{kind}'"
     option = "false" if kind in WITHOUT_OPTION else "admin_option"
-    columns_of = ", ".join((*columns, scope, "privilege_type", option))
-    return f"SELECT {columns_of} FROM {view} WHERE identity_type = 'user' AND identity_name = ?"  # noqa: S608  # constants of this module
-
-
-def _on(right: Right) -> str:
-    return ".".join(identifier(part) for part in right.on)
-
-
-def _is_plain(right: Right) -> bool:
-    """Whether it is granted as PostgreSQL grants it, by a privilege that is a word of SQL."""
-    return right.kind in ("DATABASE", "SCHEMA", "TABLE") and right.privilege.isalpha()
-
-
-def _unequal(session: Session, idle: str, left: list[str]) -> RotationError:
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    return RotationError(
-        Kind.PERMISSION,
-        f"{idle} may not do the same as the user in use: {'; '.join(left[:SHOWN])}{more}",
-        check="that these rights are given to a group or a role that both users have: a user's own rights on columns, functions and"
-        " languages, its default privileges and its scoped permissions are not copied",
-        secret=session.place.secret,
-        host=session.place.host,
-        user=idle,
-    )
+    selected = ", ".join((*columns, scope, "privilege_type", option))
+    query = f"SELECT {selected} FROM {view} WHERE identity_type = 'user' AND identity_name = ?"  # noqa: S608  # constants of this module
+    found = set()
+    for *on, scope_of_it, privilege, grantable in session.run(query, user):
+        named = str(scope_of_it).upper()
+        place = kind if named == kind else f"{named} IN {kind}"
+        found.add(Right(kind=place, on=tuple(str(part) for part in on), privilege=str(privilege).upper(), option=bool(grantable)))
+    return found

@@ -8,8 +8,9 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.redshift.connection import PORT, Session, identifier, literal, log_in, logs_in
+from keyturn_rotators.engines.redshift.connection import PORT, Session, log_in, logs_in
 from keyturn_rotators.engines.redshift.passwords import policy
+from keyturn_rotators.engines.redshift.users import set_password
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy
@@ -38,8 +39,9 @@ class SingleUser:
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline):
             return
+        # Whoever wrote the secret knows a password of the user that it names, or nothing is done in its name.
         with self._login_before(pending, context) as session:
-            session.run(f"ALTER USER {identifier(pending.username)} PASSWORD {literal(pending.password, place=session.place)}", secret=True)
+            self._change(session, pending, context)
 
     def verify(self, pending: Credential, context: Context) -> None:
         log_in(pending, deadline=context.deadline)
@@ -58,6 +60,10 @@ class SingleUser:
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
+
+    def _change(self, session: Session, pending: Credential, context: Context) -> None:
+        """Make the password valid; `session` is the user's own."""
+        set_password(session, pending.username, pending.password)
 
     def _login_before(self, pending: Credential, context: Context) -> Session:
         """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""

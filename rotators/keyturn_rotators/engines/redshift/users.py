@@ -12,14 +12,16 @@ from keyturn_rotators.errors import Kind
 
 POLL = 0.05  # seconds
 GONE_WITHIN = 10.0  # seconds, for sessions that were told to end
-ATTRIBUTES = "SELECT superuser, createdb, syslog_access, connection_limit, session_timeout FROM svv_user_info WHERE user_name = ?"
+ATTRIBUTES = "SELECT user_id, superuser, createdb, syslog_access, connection_limit, session_timeout FROM svv_user_info WHERE user_name = ?"
 SESSIONS = "SELECT process FROM stv_sessions WHERE trim(user_name) = ?"
+SESSIONS_OF_SERVERLESS = "SELECT session_id FROM sys_session_history WHERE trim(status) = 'active' AND trim(user_id) = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attributes:
     """Of a user, as options of ALTER USER."""
 
+    user_id: int
     superuser: bool
     createdb: str
     syslog: str
@@ -32,9 +34,10 @@ class Attributes:
 
 def find(session: Session, user: str) -> Attributes | None:
     """None where there is no such user."""
-    for superuser, createdb, syslog, limit, timeout in session.run(ATTRIBUTES, user):
+    for user_id, superuser, createdb, syslog, limit, timeout in session.run(ATTRIBUTES, user):
         limited = str(limit).isdigit()
         return Attributes(
+            user_id=int(user_id),
             superuser=bool(superuser),
             createdb="CREATEDB" if createdb else "NOCREATEDB",
             syslog=f"SYSLOG ACCESS {'UNRESTRICTED' if str(syslog).upper() == 'UNRESTRICTED' else 'RESTRICTED'}",
@@ -74,10 +77,17 @@ def shut_out(session: Session, user: str, *, deadline: Deadline) -> None:
     """No password lets the user in any more, and none of its sessions is left. Raises RotationError where one goes on."""
     session.run(f"ALTER USER {identifier(user)} PASSWORD DISABLE")
     until = time.monotonic() + deadline.remaining(at_most=GONE_WITHIN)
-    while left := session.run(SESSIONS, user):
-        for (process,) in left:
-            session.run("SELECT pg_terminate_backend(?)", int(process))
+    while left := sessions(session, user):
+        for process in left:
+            session.run("SELECT pg_terminate_backend(?)", process)
         if time.monotonic() > until:
-            check = "stv_sessions: what those sessions wait for; retiring may be repeated"
+            check = "stv_sessions or sys_session_history: what those sessions wait for; retiring may be repeated"
             raise session.place.error(Kind.SERVER, f"{len(left)} sessions of {user} were told to end and have not", check)
-        time.sleep(POLL)
+        time.sleep(deadline.remaining(at_most=POLL))
+
+
+def sessions(session: Session, user: str) -> list[int]:
+    """The processes of the user's sessions. Serverless workgroups have no STV tables, and provisioned clusters know at once only there."""
+    if not session.serverless:
+        return [int(process) for (process,) in session.run(SESSIONS, user)]
+    return [int(process) for (process,) in session.run(SESSIONS_OF_SERVERLESS, str(get(session, user).user_id))]
