@@ -1,4 +1,4 @@
-"""A database, a user and the superuser of docs/rotators/redshift.md at the stand-in for Redshift; names are unique, so that tests share it."""
+"""A user and the superuser of docs/rotators/redshift.md at the stand-in for Redshift; their names are unique, so that tests share it."""
 
 import re
 import uuid
@@ -54,10 +54,10 @@ class StandInBench(Bench):
     longest_password = LONGEST
     forbidden = FORBIDDEN
 
-    def __init__(self, redshift: RedshiftStandIn, life: Life, *, port: int, alternating: bool = False) -> None:
+    def __init__(self, redshift: RedshiftStandIn, life: Life, *, port: int, alternating: bool, database: str) -> None:
         mark = uuid.uuid4().hex[:8]
-        self.server, self.database, self.app, self.admin = redshift, f"bench_{mark}", f"app_{mark}", f"admin_{mark}"
-        redshift.create_database(self.database)
+        self.server, self.database, self.app, self.admin = redshift, database, f"app_{mark}", f"admin_{mark}"
+        redshift.create_database(database)
         self.run(f"CREATE USER {self.app} PASSWORD '{PASSWORD}'")
         for statement in superuser_statements():
             self.run(statement.replace("keyturn_admin", self.admin).replace("...", ADMIN_PASSWORD))
@@ -93,7 +93,8 @@ def superuser_statements() -> list[str]:
 
 
 @contextmanager
-def stand_in(redshift: RedshiftStandIn, *, alternating: bool = False) -> Iterator[StandInBench]:
+def stand_in(redshift: RedshiftStandIn, *, alternating: bool = False, database: str = "orders") -> Iterator[StandInBench]:
+    """A database of its own, for tests of what is in it, takes a second."""
     life = Life()
     with MortalProxy(redshift.host, redshift.port, life=life) as proxy:
-        yield StandInBench(redshift, life, port=proxy.port, alternating=alternating)
+        yield StandInBench(redshift, life, port=proxy.port, alternating=alternating, database=database)

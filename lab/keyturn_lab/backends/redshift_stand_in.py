@@ -81,6 +81,8 @@ class RedshiftStandIn:
         server: socket.socket | None = None
         with suppress(OSError):
             server = socket.create_connection((self._pg.host, self._pg.port))
+            for end in (client, server):  # messages are small, and each is waited for
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
             server.sendall(_startup(client))

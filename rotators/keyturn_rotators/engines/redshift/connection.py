@@ -38,8 +38,9 @@ class _Connection(Connection):
         try:
             super().__init__(**options)
         except BaseException:
-            if sock := getattr(self, "_usock", None):  # the driver leaves it open where the login is refused
-                sock.close()
+            for end in ("_sock", "_usock"):  # the driver leaves them open where the login is refused
+                with suppress(AttributeError, OSError, ValueError):
+                    getattr(self, end).close()
             raise
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, cursor: Cursor) -> None:
