@@ -17,7 +17,9 @@ ON_ONE = rf"DATABASE {NAME}|LANGUAGE {NAME}|SCHEMA {NAME}|(?:TABLE )?{NAME}\.{NA
 PRIVILEGES = rf"[A-Z]+(?:, [A-Z]+)*(?: \({NAME}(?:, {NAME})*\))?"
 TO = rf"(?:GROUP |ROLE )?{NAME}|PUBLIC"
 SCOPE = rf"(?P<privilege>[A-Z]+) FOR (?P<scope>SCHEMAS|TABLES|FUNCTIONS) IN (?P<kind>SCHEMA|DATABASE) (?P<place>{NAME})"
-OTHERS = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|BEGIN|COMMIT|ROLLBACK|DROP|CREATE (DATABASE|SCHEMA|TABLE|VIEW|FUNCTION))\b", re.I)
+OTHERS = re.compile(
+    r"(SELECT|INSERT|UPDATE|DELETE|TRUNCATE|BEGIN|COMMIT|ROLLBACK|DROP|CREATE (DATABASE|SCHEMA|TABLE|VIEW|FUNCTION))\b", re.I
+)
 NO_STATEMENT = "no statement of Redshift"
 UNFIT = frozenset("'\"\\/@ ")  # what a password may not have
 CLASSES = (str.isupper, str.islower, str.isdigit)
@@ -48,9 +50,7 @@ def _password(match: Match) -> str:
 def _checked(match: Match, statement: str) -> str:
     """The statement, or a refusal that quotes the password, which is the worst that a server could say."""
     password = match["password"]
-    if password is None or (
-        8 <= len(password) <= 64 and not set(password) & UNFIT and all(any(map(each, password)) for each in CLASSES)
-    ):
+    if password is None or (8 <= len(password) <= 64 and not set(password) & UNFIT and all(any(map(each, password)) for each in CLASSES)):
         return statement
     return f"DO $refused$ BEGIN RAISE EXCEPTION 'unfit: %', $quoted${password}$quoted$ USING ERRCODE = '22023'; END $refused$"
 
@@ -83,7 +83,7 @@ def _scoped(match: Match) -> str:
 def _unscoped(match: Match) -> str:
     same = " AND ".join(f"{name} = {_text(match[name])}" for name in ("kind", "place", "scope", "privilege"))
     user = _text(match["user"])
-    return f"DELETE FROM {SCHEMA}.scoped USING pg_catalog.pg_roles WHERE oid = identity AND rolname = {user} AND {same}"  # noqa: S608  # quoted
+    return f"DELETE FROM {SCHEMA}.scoped USING pg_catalog.pg_roles WHERE oid = identity AND rolname = {user} AND {same}"
 
 
 def _text(name: str) -> str:

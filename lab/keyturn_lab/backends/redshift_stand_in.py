@@ -1,8 +1,8 @@
 """A stand-in for Redshift: a PostgreSQL behind a proxy that Redshift's driver talks to. It is no Redshift.
 
-Logins, sessions, permissions and refusals are PostgreSQL's. The proxy takes Redshift's statements for users and permissions and no others of
-that kind (`redshift_grammar`), and some of Redshift's catalogue is there as views (`redshift_catalogue`). Passwords are asked for by their MD5
-digest, which Redshift's protocol has, and not by SCRAM, which it has not. There is no TLS.
+Logins, sessions, permissions and refusals are PostgreSQL's. The proxy takes Redshift's statements for users and permissions and no others
+of that kind (`redshift_grammar`), and some of Redshift's catalogue is there as views (`redshift_catalogue`). Passwords are asked for by
+their MD5 digest, as Redshift does, and not by SCRAM, which Redshift has not and its driver cannot do. There is no TLS.
 """
 
 import socket
@@ -62,7 +62,7 @@ class RedshiftStandIn:
         self._pg.create_database(name)
 
     def execute(self, sql: str, *params: object, database: str, user: str | None = None, password: str | None = None) -> list[list[Any]]:
-        """Run one statement of Redshift's, not by way of the proxy; by default as the server's first superuser. `$1`: the first of `params`."""
+        """Run one statement of Redshift's, not by way of the proxy; by default as the server's first superuser."""
         return self._pg.execute(translated(sql), *params, database=database, user=user or self._pg.superuser, password=password)
 
     def secret(self, username: str, password: str, **extra: object) -> dict[str, object]:
@@ -81,8 +81,8 @@ class RedshiftStandIn:
         server: socket.socket | None = None
         with suppress(OSError):
             server = socket.create_connection((self._pg.host, self._pg.port))
-            for end in (client, server):  # messages are small, and each is waited for
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for one in (client, server):  # messages are small, and each is waited for
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
             server.sendall(_startup(client))
@@ -155,4 +155,3 @@ def _exactly(source: socket.socket, size: int) -> bytes:
             raise ConnectionError("closed in a message")
         data += more
     return data
-

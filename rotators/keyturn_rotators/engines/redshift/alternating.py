@@ -13,8 +13,8 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redshift import users
 from keyturn_rotators.engines.redshift.connection import DATABASE, PORT, Session, log_in, logs_in
-from keyturn_rotators.engines.redshift.passwords import policy
 from keyturn_rotators.engines.redshift.equalise import equalise
+from keyturn_rotators.engines.redshift.passwords import policy
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy

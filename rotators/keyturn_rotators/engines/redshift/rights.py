@@ -43,7 +43,7 @@ Thing = tuple[str, tuple[str, ...]]  # kind and name
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Right:
-    """One thing that a user may do. `kind`: GROUP, ROLE, one of VIEWS, `TABLES IN SCHEMA` and its like, or `DEFAULT RELATION` and its like."""
+    """One thing that a user may do. `kind`: GROUP, ROLE, one of VIEWS, `TABLES IN SCHEMA`, `DEFAULT RELATION` and the like of these."""
 
     kind: str
     on: tuple[str, ...]
@@ -105,13 +105,19 @@ def rights(session: Session, user: str, *, pair: Collection[str]) -> Rights:
 
 def differences(*, model: Rights, idle: Rights) -> Differences:
     """`model`: what the user in use may do."""
-    wanted = {right for right in model.granted | model.of_owner if right.thing not in idle.owned}
-    known = {(right.thing, right.privilege) for right in model.granted}
+    wanted = {right for right in model.granted if right.thing not in idle.owned}
+    found = {right for right in idle.granted if right.thing not in model.owned}
     return Differences(
-        lacking=sorted(wanted - idle.granted),
-        extra=sorted(idle.granted - wanted),
-        closed=sorted(right for right in idle.of_owner if (right.thing, right.privilege) not in known),
+        lacking=sorted((wanted - found) | _closed(model, to=idle)),
+        extra=sorted(found - wanted),  # nothing on what the other owns, who may do all of it
+        closed=sorted(_closed(idle, to=model)),
     )
+
+
+def _closed(owner: Rights, *, to: Rights) -> set[Right]:
+    """What one user may do as an owner and another may not, with or without the option to pass it on."""
+    open_to = {(right.kind, right.on, right.privilege) for right in to.granted}
+    return {right for right in owner.of_owner if (right.kind, right.on, right.privilege) not in open_to}
 
 
 def _granted(session: Session, user: str, kind: str) -> set[Right]:

@@ -86,9 +86,7 @@ class Namespace:
         """False where the namespace is being changed by somebody."""
         with self._explained("UpdateNamespace"):
             try:
-                self._client.update_namespace(
-                    namespaceName=self._name, adminUsername=self._credential.username, adminUserPassword=password
-                )
+                self._client.update_namespace(namespaceName=self._name, adminUsername=self._credential.username, adminUserPassword=password)
             except ClientError as error:
                 if error.response["Error"]["Code"] != BUSY:
                     raise
