@@ -39,7 +39,7 @@ class TestAlternatingUsers(EngineSuite):
     def bench(self, redshift: RedshiftStandIn) -> Iterator[Bench]:
         with stand_in(redshift, alternating=True) as bench:
             # A statement is several packets; every single one is met by SingleUser, which has the same connection.
-            bench.strides = (11, 13)
+            bench.strides = (17, 19)
             yield bench
 
 

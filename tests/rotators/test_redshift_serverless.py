@@ -122,6 +122,7 @@ class TestNamespaceAdmin(EngineSuite):
             made.environ |= {"KEYTURN_ENGINE": "redshift-serverless", "KEYTURN_POLL_SECONDS": "0.001"}
             made.edit(APP, namespaceName=NAMESPACE)
             monkeypatch.setattr(boto3, "DEFAULT_SESSION", Api(made).session())
+            made.strides = (2, 3)  # every request to the server is met by SingleUser of test_redshift.py
             yield made
 
 

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import scramp  # type: ignore[import-untyped]  # it has no type hints
-from redshift_connector.core import Connection, Cursor
+from redshift_connector.core import Connection
+from redshift_connector.cursor import Cursor
 from redshift_connector.error import Error
 
 from keyturn_rotators.credential import Credential
