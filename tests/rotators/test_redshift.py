@@ -1,21 +1,37 @@
 """Redshift through the common suite, against a stand-in: a PostgreSQL that Redshift's driver talks to, in Redshift's grammar."""
 
+import io
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.rotators.bench import APP, Bench, Capability
 from tests.rotators.redshift_bench import COMMON, StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
 
+from keyturn_lab.aws.workers import runtime_directory
 from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.engines.redshift.passwords import FORBIDDEN
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.package import build
 from keyturn_rotators.rotation import Step
+
+LOGIN = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.redshift.connection import log_in
+log_in(Credential.parse(sys.stdin.read(), secret="app"), deadline=Deadline.after(60))
+"""
 
 
 @pytest.fixture
@@ -88,6 +104,39 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBen
         with pytest.raises(RotationError, match="certificate is not trusted") as refused:
             single.rotate()
     assert refused.value.kind is Kind.TLS
+
+
+def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: StandInBench) -> None:
+    old = single.current_version()
+    single.rotate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_ask_for_scram, args=(listener,), daemon=True).start()
+        for version in (old, single.current_version()):
+            moved = single.version(version).replaced(port=listener.getsockname()[1])
+            single.store.values[APP][version] = moved.to_json()
+        with pytest.raises(RotationError, match="SCRAM") as refused:
+            single.step(Step.RETIRE, old)
+    assert refused.value.kind is Kind.SERVER
+
+
+def test_the_zip_has_all_that_a_login_needs(single: StandInBench, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    zipfile.ZipFile(io.BytesIO(build("redshift"))).extractall(code)
+    command = [sys.executable, "-I", "-S", "-c", LOGIN, str(code), str(runtime_directory(tmp_path))]
+    done = subprocess.run(command, input=single.current.to_json(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _ask_for_scram(listener: socket.socket) -> None:
+    """A PostgreSQL that is set up as PostgreSQL's defaults are."""
+    methods = b"\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"R" + (len(methods) + 4).to_bytes(4, "big") + methods)
+                client.recv(65536)
 
 
 def _ask_in_the_clear(listener: socket.socket, heard: list[bytes]) -> None:
