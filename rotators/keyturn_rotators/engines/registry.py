@@ -37,6 +37,8 @@ ENTRIES = (
     _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),
     _entry("redis", "redis valkey", "Overlap SingleUser AlternatingUsers"),
+    _entry("redshift", "redshift", "SingleUser AlternatingUsers", drivers="redshift-connector"),
+    _entry("redshift_serverless", "redshift-serverless", "SingleUser", drivers="redshift-connector"),
     _entry("ssh", "ssh sftp", "Overlap SingleUser", drivers="paramiko"),
 )  # fmt: skip  # a line each, so that two that are added do not meet
 
