@@ -34,6 +34,7 @@ ENTRIES = (
     _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),
     _entry("redis", "redis valkey", "Overlap SingleUser AlternatingUsers"),
+    _entry("sqlserver", "sqlserver", "SingleUser AlternatingUsers", drivers="python-tds", rds=True),
 )  # fmt: skip  # a line each, so that two that are added do not meet
 
 BY_MODULE = {entry.module: entry for entry in ENTRIES}
