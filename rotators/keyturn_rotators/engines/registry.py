@@ -30,6 +30,7 @@ ENTRIES = (
     _entry("iam_access_key", "iam-access-key", "Overlap"),
     _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("oauth_client", "oauth-client", "SingleUser Overlap"),
+    _entry("oracle", "oracle", "SingleUser AlternatingUsers Overlap", drivers="oracledb", rds=True),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
     _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),

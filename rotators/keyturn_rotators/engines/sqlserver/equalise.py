@@ -3,8 +3,9 @@
 from keyturn_rotators.alternation import alternate
 from keyturn_rotators.engines.sqlserver.connection import MASTER, Session, identifier
 from keyturn_rotators.engines.sqlserver.logins import Login, find_login
-from keyturn_rotators.engines.sqlserver.rights import Change, User, changes, databases, find_user, owned, server_rights, user_rights
+from keyturn_rotators.engines.sqlserver.rights import User, databases, find_user, owned, server_rights, user_rights
 from keyturn_rotators.errors import Kind
+from keyturn_rotators.rights import Change, changes
 
 OWNER = "dbo"
 
@@ -57,19 +58,19 @@ def _of_server(admin: Session, *, wanted: Login, pending: str) -> list[Change]:
     found = find_login(admin, pending)
     settings = f"ALTER LOGIN {identifier(pending)} WITH {wanted.settings}"
     differs = found is None or found.settings != wanted.settings
-    rights = changes(wanted=server_rights(admin, wanted.name), found=server_rights(admin, pending), name=pending)
-    return ([Change(settings, known=True)] if differs else []) + rights
+    rights = changes(wanted=server_rights(admin, wanted.name), found=server_rights(admin, pending), name=identifier(pending))
+    return ([Change(settings)] if differs else []) + rights
 
 
 def _of_users(admin: Session, user: User | None, partner: User | None) -> list[Change]:
     if partner is None:
         return []
     if user is None:
-        return [Change(f"DROP USER {identifier(partner.name)}", known=True)]
+        return [Change(f"DROP USER {identifier(partner.name)}")]
     found = []
     if user.schema and user.schema != partner.schema:
-        found = [Change(f"ALTER USER {identifier(partner.name)} WITH DEFAULT_SCHEMA = {identifier(user.schema)}", known=True)]
-    return found + changes(wanted=user_rights(admin, user.name), found=user_rights(admin, partner.name), name=partner.name)
+        found = [Change(f"ALTER USER {identifier(partner.name)} WITH DEFAULT_SCHEMA = {identifier(user.schema)}")]
+    return found + changes(wanted=user_rights(admin, user.name), found=user_rights(admin, partner.name), name=identifier(partner.name))
 
 
 def _apply(admin: Session, wanted: list[Change]) -> None:

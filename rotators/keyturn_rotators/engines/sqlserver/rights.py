@@ -1,14 +1,11 @@
-"""What a login may do, on the server and in each of its databases, as statements that give it and take it.
-
-Two logins may do the same when the same statements, with the name left out, describe both. What is granted in a way that is not known here
-is described too, so that it is told and never passed over.
-"""
+"""What a login may do, on the server and in each of its databases: roles and permissions, read from the catalogue."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyturn_rotators.engines.sqlserver.connection import Session, identifier
+from keyturn_rotators.rights import Right
 
 SERVER_ROLES = """SELECT r.name FROM sys.server_role_members m JOIN sys.server_principals r ON r.principal_id = m.role_principal_id
 WHERE m.member_principal_id = SUSER_ID(%s)"""
@@ -54,30 +51,6 @@ GRANTED, WITH_GRANT, DENIED = "G", "W", "D"
 WORDS = re.compile("[A-Z ]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Right:
-    """One right. A name between the halves of `give` or `take` makes a statement; `order`: what must be given first."""
-
-    order: int
-    give: tuple[str, str]
-    take: tuple[str, str]
-    known: bool = True  # otherwise its statements are for a person, who knows what they stand for
-
-    def given_to(self, name: str) -> str:
-        return str(identifier(name).join(self.give))
-
-    def taken_from(self, name: str) -> str:
-        return str(identifier(name).join(self.take))
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A statement; one that is not `known` is not run."""
-
-    statement: str
-    known: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """The user that a login has in a database."""
@@ -111,12 +84,6 @@ def owned(session: Session, user: str) -> list[str]:
 def databases(session: Session) -> list[str]:
     """Those that the session's login may enter, if only as a guest."""
     return [str(name) for (name,) in session.run(DATABASES)]
-
-
-def changes(*, wanted: frozenset[Right], found: frozenset[Right], name: str) -> list[Change]:
-    """What makes the rights of `name` those that are wanted."""
-    taken = [Change(right.taken_from(name), right.known) for right in sorted(found - wanted)]
-    return taken + [Change(right.given_to(name), right.known) for right in sorted(wanted - found)]
 
 
 def _role(verb: str, role: str) -> Right:
