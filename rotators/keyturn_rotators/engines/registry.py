@@ -25,6 +25,7 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 
 ENTRIES = (
+    _entry("db2", "db2 db2-se db2-ae", "SingleUser AlternatingUsers", drivers="ibm_db", rds=True),
     _entry("elasticache", "elasticache memorydb", "Overlap"),
     _entry("http_api_key", "http-api-key", "Overlap"),
     _entry("iam_access_key", "iam-access-key", "Overlap"),
