@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from benchmarks.world import DEPLOYMENTS, Process, World, until, world
+from benchmarks.world import DEPLOYMENTS, SECRETS, Process, World, until, world
 
 Json = dict[str, Any]
 REST_MINUTES = 10.0
@@ -138,6 +138,34 @@ def at_rest(count: int = 2500, minutes: float = REST_MINUTES) -> list[Figure]:
     ]
 
 
+def repair(count: int = 100) -> list[Figure]:
+    """Secrets that somebody edits or deletes, one after the other, until each is back as it was; the longest of all."""
+    edited, deleted = list[float](), list[float]()
+    with world(count) as made:
+        made.rotating_secrets(count)
+        with made.operator() as operator:
+            until(lambda: operator.mirrored() == count, "the first mirror")
+            for number in range(count):
+                path = f"{SECRETS}/secret-{number:05d}"
+                (edited if number % 2 else deleted).append(_repaired(made, path, edit=bool(number % 2)))
+    return [
+        _figure(f"a Secret that is {what} by hand is back: longest of {len(times)}", max(times), 2, "s")
+        for what, times in (("edited", edited), ("deleted", deleted))
+    ]
+
+
+def _repaired(made: World, path: str, *, edit: bool) -> float:
+    """Seconds."""
+    good = made.data(path)
+    begun = time.monotonic()
+    if edit:
+        made.edit(path, dict.fromkeys(good, "ZWRpdGVk"))
+    else:
+        made.request("DELETE", path)
+    until(lambda: made.data(path) == good, "the repair", every=0.005)
+    return time.monotonic() - begun
+
+
 def start_up(tries: int = 5) -> list[Figure]:
     """From the start of the process to ready as the leader, in an empty cluster; the median of some."""
     times: list[float] = []
@@ -171,5 +199,5 @@ def _written(before: object, after: object) -> dict[str, float]:
     return {name: after[name] - before.get(name, 0) for name in after if name.split("/")[0] in OURS and after[name] > before.get(name, 0)}
 
 
-MEASURES = {"first-mirror": first_mirror, "change": change, "at-rest": at_rest, "start-up": start_up, "large": large}
+MEASURES = {"first-mirror": first_mirror, "change": change, "at-rest": at_rest, "repair": repair, "start-up": start_up, "large": large}
 __all__ = ["MEASURES", "Figure", "Process"]

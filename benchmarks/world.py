@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from keyturn_lab.controlplane import ControlPlane
+from keyturn_lab.controlplane import ApiError, ControlPlane
 from keyturn_lab.ports import free_ports
 
 Json = dict[str, Any]
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 NAMESPACE = "bench"
 PATIENCE = 600.0
 RSEC = f"/apis/keyturn.dev/v1alpha1/namespaces/{NAMESPACE}/rotatingsecrets"
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -128,6 +129,20 @@ class World:
     def deployments(self, count: int) -> None:
         """Deployments without pods, each of which uses one of the Secrets: what is measured is ours, not the controllers' work."""
         self.create(DEPLOYMENTS, [_deployment(number) for number in range(count)])
+
+    def data(self, secret: str) -> Json:
+        """The data of a Secret; empty while it is not there."""
+        try:
+            found: Json = self.request("GET", secret)["data"]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return {}
+        return found
+
+    def edit(self, secret: str, data: Json) -> None:
+        """What somebody with kubectl does to a Secret."""
+        self.plane.client.request("PATCH", secret, {"data": data}, content_type="application/merge-patch+json")
 
     def mirrored(self) -> int:
         """How many RotatingSecrets are Ready."""

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from keyturn_lab.patience import Patience
+
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keyturn-lab-spawner")
 POLL_SECONDS = 0.03
 
@@ -105,12 +107,12 @@ class ChildProcess:
 
 def wait_until(condition: Callable[[], bool], *, timeout: float, waiting_for: ChildProcess, others: Iterable[ChildProcess] = ()) -> None:
     """Poll until `condition` holds. Raises ProcessFailed when a child ends meanwhile, or after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    patience = Patience(timeout)
     children = [waiting_for, *others]
     while not condition():
         for child in children:
             child.check()
-        if time.monotonic() > deadline:
+        if patience.over:
             raise waiting_for.failure(f"{waiting_for.name} was not ready after {timeout:.0f} s")
         time.sleep(POLL_SECONDS)
 

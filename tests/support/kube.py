@@ -15,12 +15,13 @@ from urllib.parse import quote
 import yaml
 
 from keyturn_lab.controlplane import ApiError, Client
+from keyturn_lab.patience import Patience
 
 Object = dict[str, Any]
 Objects = list[Object]
 Manifest = str | Object | Objects
 POLL_SECONDS = 0.05
-DISCOVERY_SECONDS = 5.0
+DISCOVERY_SECONDS = 20.0
 """A CustomResourceDefinition that was just applied is served a moment later."""
 FIELD_MANAGER = "keyturn-tests"
 
@@ -89,13 +90,13 @@ class Kube:
                 raise
 
     def wait_for(
-        self, kind: str, name: str, holds: Callable[[Object], object], *, timeout: float = 15.0, namespace: str | None = None
+        self, kind: str, name: str, holds: Callable[[Object], object], *, timeout: float = 45.0, namespace: str | None = None
     ) -> Object:
         """The object as soon as it is there and `holds` says so (a missing field counts as no).
 
         Raises AssertionError that shows the last state, never a Secret's values.
         """
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout)
         while True:
             try:
                 seen = self.find(kind, name, namespace=namespace)
@@ -103,11 +104,11 @@ class Kube:
                 seen = None
             if seen is not None and _safely(holds, seen):
                 return seen
-            if time.monotonic() > deadline:
+            if patience.over:
                 raise AssertionError(f"{kind} {name} did not get there within {timeout:.0f} s; last seen: {_without_values(seen)}")
             time.sleep(POLL_SECONDS)
 
-    def wait_gone(self, kind: str, name: str, *, timeout: float = 15.0, namespace: str | None = None) -> None:
+    def wait_gone(self, kind: str, name: str, *, timeout: float = 45.0, namespace: str | None = None) -> None:
         """Until there is no such object. Raises AssertionError after `timeout` seconds."""
         wait_until(lambda: self.find(kind, name, namespace=namespace) is None, timeout=timeout, what=f"{kind} {name} to be gone")
 
@@ -120,9 +121,9 @@ class Kube:
         return self._resource(kind).path(namespace or self.namespace, name)
 
     def _resource(self, kind: str) -> Resource:
-        deadline = time.monotonic() + DISCOVERY_SECONDS
+        patience = Patience(DISCOVERY_SECONDS)
         while kind not in self._resources:
-            if time.monotonic() > deadline:
+            if patience.over:
                 raise LookupError(f"the API server has no kind {kind}")
             self._resources = dict(self._discover())
             time.sleep(POLL_SECONDS)
@@ -138,11 +139,11 @@ class Kube:
                     yield found["kind"], Resource(root, found["name"], found["namespaced"])
 
 
-def wait_until(condition: Callable[[], object], *, timeout: float = 15.0, what: str) -> None:
+def wait_until(condition: Callable[[], object], *, timeout: float = 45.0, what: str) -> None:
     """Poll until `condition` is truthy. Raises AssertionError after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    patience = Patience(timeout)
     while not condition():
-        if time.monotonic() > deadline:
+        if patience.over:
             raise AssertionError(f"waited {timeout:.0f} s for {what}")
         time.sleep(POLL_SECONDS)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from keyturn_lab.patience import Patience
 from keyturn_lab.ports import free_port
 
 
@@ -63,9 +64,9 @@ def client(*options: str, environ: Mapping[str, str], program: str = "postgres_c
                 stream.close()
 
 
-def until(condition: Callable[[], bool], *, within: float = 30.0) -> None:
+def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + within
+    patience = Patience(within)
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert not patience.over, "it did not come to pass"
         time.sleep(0.02)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from tests.support.kube import Kube, condition, wait_until
 from keyturn_lab.controlplane import ControlPlane
 from keyturn_lab.ports import free_ports
 
-STOP_TIMEOUT = 20.0
+STOP_TIMEOUT = 60.0
+LEASE_LOST = "leadership is lost: leaving at once"
 CRDS = Path(__file__).parents[2] / "crds"
 CONNECTION = {
     "apiVersion": "keyturn.dev/v1alpha1",
@@ -35,13 +37,18 @@ CONNECTION = {
 
 @dataclass(kw_only=True)
 class Operator:
-    """`keyturn run` as a child process. Started and killed as often as a test likes; its log is kept."""
+    """`keyturn run` as a child process. Started and killed as often as a test likes; its log is kept.
+
+    A process that loses its lease ends, as it must; like a kubelet, this starts it again. Any other end of its own is kept in `crashes`.
+    """
 
     kubeconfig: Path
     log: Path
     environment: Mapping[str, str]
     port: int
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    crashes: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def url(self) -> str:
@@ -50,30 +57,54 @@ class Operator:
 
     def start(self) -> None:
         """Start it; it leads once the lease of a killed predecessor has run out."""
-        assert self.process is None
+        assert self._process is None
+        self._spawn()
+
+    def kill(self) -> None:
+        """SIGKILL: no clean-up of any kind."""
+        process = self._taken()
+        process.send_signal(signal.SIGKILL)
+        process.wait(STOP_TIMEOUT)
+
+    def stop(self) -> int:
+        """SIGTERM; answers the exit code."""
+        process = self._taken()
+        process.terminate()
+        return process.wait(STOP_TIMEOUT)
+
+    @property
+    def started(self) -> bool:
+        """It is meant to run."""
+        return self._process is not None
+
+    def _spawn(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            begin = log.tell()
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "keyturn", "run"],
                 env={**os.environ, **self.environment, "KUBECONFIG": str(self.kubeconfig), "PYTHONSAFEPATH": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        threading.Thread(target=self._watch, args=(self._process, begin), daemon=True).start()
 
-    def kill(self) -> None:
-        """SIGKILL: no clean-up of any kind."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(STOP_TIMEOUT)
-        self.process = None
+    def _watch(self, process: subprocess.Popen[bytes], begin: int) -> None:
+        code = process.wait()
+        with self._changing:
+            if self._process is not process:  # a test ended it
+                return
+            said = self.log.read_bytes()[begin:].decode(errors="replace")
+            if LEASE_LOST not in said:
+                self.crashes.append(f"exit code {code}: {said[-2000:]}")
+            self._spawn()
 
-    def stop(self) -> int:
-        """SIGTERM; answers the exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        code = self.process.wait(STOP_TIMEOUT)
-        self.process = None
-        return code
+    def _taken(self) -> subprocess.Popen[bytes]:
+        """The process, which from now on is not started again."""
+        with self._changing:
+            process, self._process = self._process, None
+        assert process is not None
+        return process
 
     def ready(self) -> bool:
         """/readyz says so."""
@@ -82,7 +113,7 @@ class Operator:
     def probe(self, path: str) -> tuple[int, str]:
         """The code and the text of a probe; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -121,7 +152,7 @@ def running_operator(
     """An operator that answers `until`; quick in all that only waits. `settings` are its KEYTURN_… variables, in lower case."""
     (port,) = free_ports(1)
     quick = {
-        "lease_seconds": 3,
+        "lease_seconds": 8,
         "lease_name": name,
         "margin_seconds": 1,
         "stuck_grace_seconds": 1,
@@ -137,8 +168,9 @@ def running_operator(
     )
     operator.start()
     try:
-        wait_until(lambda: operator.probe(until)[0] == 200, timeout=30, what=f"the operator's /{until}; its log is {operator.log}")
+        wait_until(lambda: operator.probe(until)[0] == 200, timeout=90, what=f"the operator's /{until}; its log is {operator.log}")
         yield operator
     finally:
-        if operator.process is not None:
+        if operator.started:
             operator.stop()
+        assert operator.crashes == []

@@ -30,7 +30,7 @@ def change(shop: Shop, name: str = "db", *, rollout: Object | None = None, edite
     return str(run)
 
 
-def state_is(shop: Shop, run: str, kind: str, name: str, state: str, *, saying: str = "", timeout: float = 20) -> Object:
+def state_is(shop: Shop, run: str, kind: str, name: str, state: str, *, saying: str = "", timeout: float = 60) -> Object:
     """What the run says of the workload, once it is in that state and says so."""
 
     def holds(seen: Object) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.kstatus import check_conditions
-from tests.support.kube import Kube, Object, condition, wait_until
+from tests.support.kube import POLL_SECONDS, Kube, Object, condition, wait_until
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.aws.client import CLIENT_KEY
 from keyturn_lab.controlplane import ControlPlane
+from keyturn_lab.patience import Patience
 
 SLEEPER = "exec sleep 300"  # a pod that only stands there
 
@@ -112,7 +114,7 @@ class Shop:
 
     # waiting
 
-    def wait(self, kind: str, name: str, holds: Callable[[Object], object], *, timeout: float = 30) -> Object:
+    def wait(self, kind: str, name: str, holds: Callable[[Object], object], *, timeout: float = 60) -> Object:
         """The object once it is as `holds` wants it; every status on the way must satisfy kstatus and Flux.
 
         But for the moment between an edit and the look at it, in which the status is about what was before.
@@ -125,7 +127,7 @@ class Shop:
 
         return self.kube.wait_for(kind, name, checked, timeout=timeout)
 
-    def ready(self, name: str = "db", *, version: str | None = None, timeout: float = 30) -> Object:
+    def ready(self, name: str = "db", *, version: str | None = None, timeout: float = 60) -> Object:
         """The RotatingSecret, once it is Ready (on that version)."""
         return self.wait(
             "RotatingSecret",
@@ -138,7 +140,7 @@ class Shop:
             timeout=timeout,
         )
 
-    def settled(self, name: str = "db", *, version: str, timeout: float = 45) -> Object:
+    def settled(self, name: str = "db", *, version: str, timeout: float = 90) -> Object:
         """The RotatingSecret, once the run that brought that version is over."""
         return self.wait(
             "RotatingSecret",
@@ -147,11 +149,11 @@ class Shop:
             timeout=timeout,
         )
 
-    def stalled(self, reason: str, name: str = "db", *, timeout: float = 30) -> str:
+    def stalled(self, reason: str, name: str = "db", *, timeout: float = 60) -> str:
         """The message, once the RotatingSecret is Stalled for that reason."""
         return self.says("Stalled", "True", reason, name, timeout=timeout)
 
-    def says(self, type_: str, status: str, reason: str, name: str = "db", *, timeout: float = 30) -> str:
+    def says(self, type_: str, status: str, reason: str, name: str = "db", *, timeout: float = 60) -> str:
         """The message, once a condition of the RotatingSecret has that status for that reason."""
         seen = self.wait(
             "RotatingSecret",
@@ -161,7 +163,7 @@ class Shop:
         )
         return str(condition(seen, type_)["message"])
 
-    def adopted(self, name: str = "db", *, version: str | None = None, timeout: float = 45) -> Object:
+    def adopted(self, name: str = "db", *, version: str | None = None, timeout: float = 90) -> Object:
         """The RotatingSecret, once every pod runs on what it mirrors."""
         return self.wait(
             "RotatingSecret",
@@ -170,11 +172,11 @@ class Shop:
             timeout=timeout,
         )
 
-    def over(self, name: str, *, timeout: float = 60) -> Object:
+    def over(self, name: str, *, timeout: float = 120) -> Object:
         """The RotationRun, once it is over."""
         return self.wait("RotationRun", name, lambda seen: seen["status"]["completionTime"], timeout=timeout)
 
-    def step_is(self, run: str, step: str, state: str, *, saying: str = "", timeout: float = 30) -> Object:
+    def step_is(self, run: str, step: str, state: str, *, saying: str = "", timeout: float = 60) -> Object:
         """The RotationRun, once that step is in that state and says so."""
         return self.wait(
             "RotationRun",
@@ -183,7 +185,7 @@ class Shop:
             timeout=timeout,
         )
 
-    def first_run(self, trigger: str, *, of: str = "db", timeout: float = 30) -> Object:
+    def first_run(self, trigger: str, *, of: str = "db", timeout: float = 60) -> Object:
         """The first run of that trigger, once there is one."""
         wait_until(lambda: self._of_trigger(of, trigger), timeout=timeout, what=f"a run of trigger {trigger}")
         return self._of_trigger(of, trigger)[0]
@@ -204,7 +206,13 @@ class Shop:
     # the oracle
 
     def complaints(self) -> list[str]:
-        """What kstatus and Flux would say against any status that is there now."""
+        """What kstatus and Flux would say against any status, once the operator had time for the last change of a test."""
+        patience = Patience(30)
+        while (found := self._complaints()) and not patience.over:
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def _complaints(self) -> list[str]:
         objects = [*self.kube.list("RotatingSecret"), *self.kube.list("RotationRun")]
         return [f"{item['metadata']['name']}: {text}" for item in objects if item.get("status") for text in check_conditions(item)]
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import boto3
 from botocore.config import Config
 
+from keyturn_lab.patience import Patience
+
 from .faults import Fault, FaultKind
 from .records import FunctionCall, Invocation
 from .settings import Settings
@@ -308,9 +310,9 @@ class Aws:
 
     def wait_for_rotation(self, secret_id: str, version_id: str, *, timeout: float = 30) -> None:
         """Until the version is AWSCURRENT; LabError with the labels and the functions' last errors if it does not become so."""
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout)
         stages: dict[str, list[str]] = {}
-        while time.monotonic() < deadline:
+        while not patience.over:
             stages = self._wire("labels", secret=secret_id)
             if "AWSCURRENT" in stages.get(version_id, ()):
                 return

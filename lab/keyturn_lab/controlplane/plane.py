@@ -19,7 +19,7 @@ from keyturn_lab.controlplane.cluster import Cluster, ExistingCluster, admin_cli
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess, wait_until
 
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 APISERVER_GRACE_SECONDS = 1.0
 """It would wait for its watches to end by themselves, which those of the other parts do not."""
 CONTROLLER_MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"

@@ -22,6 +22,7 @@ from keyturn_lab.aws import Aws
 from keyturn_lab.backends.postgres import Postgres
 from keyturn_lab.controlplane import ApiError, ControlPlane
 from keyturn_lab.node import Node
+from keyturn_lab.patience import Patience
 from keyturn_rotators.package import build
 
 ROOT = Path(__file__).parents[3]
@@ -56,9 +57,9 @@ class Stage:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something of the cluster."""
-        deadline = time.monotonic() + PATIENCE
+        patience = Patience(PATIENCE)
         while not _holds(condition):
-            if time.monotonic() > deadline:
+            if patience.over:
                 raise DemoError(f"{what} did not happen within {PATIENCE:.0f} s; the logs are in {self.plane.directory}")
             time.sleep(0.2)
 

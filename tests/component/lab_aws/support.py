@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from keyturn_lab.aws import Aws
+from keyturn_lab.patience import Patience
 
 T = TypeVar("T")
 
@@ -57,11 +58,11 @@ def refused(code: str, message: str = "") -> Iterator[None]:
     assert message in error["Message"]
 
 
-def eventually(look: Callable[[], T], *, seconds: float = 15) -> T:
+def eventually(look: Callable[[], T], *, seconds: float = 45) -> T:
     """What `look` sees as soon as it is something; the test fails if it stays nothing."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (seen := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert not patience.over, "it did not come about in time"
         time.sleep(0.02)
     return seen
 

@@ -253,7 +253,7 @@ def lab_of_another_process(workdir: Path) -> Iterator[subprocess.Popen[str]]:
         assert "up\n" in iter(lab.stdout.readline, "")
         assert len(servers_in(workdir)) == 4
         yield lab
-        lab.wait(60)  # the API server ends the requests that it still has
+        lab.wait(150)  # the API server ends the requests that it still has
 
 
 def test_ctrl_c_stops_every_part_and_keeps_only_the_logs(tmp_path: Path) -> None:

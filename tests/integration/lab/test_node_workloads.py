@@ -115,7 +115,7 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(control
     wait_until(lambda: log_of(control_plane, kube, "stubborn") == "up\n", what="the trap to be set")
     kube.delete("Pod", "stubborn")
     assert kube.get("Pod", "stubborn")["metadata"]["deletionTimestamp"]
-    kube.wait_gone("Pod", "stubborn", timeout=5)
+    kube.wait_gone("Pod", "stubborn")
 
 
 def test_a_tcp_or_http_readiness_probe_asks_at_the_address_of_the_pod(kube: Kube) -> None:

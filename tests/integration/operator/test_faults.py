@@ -206,15 +206,11 @@ def test_an_api_server_that_restarts_in_the_middle_of_a_rotation_delays_it_and_n
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")
     plane.restart_apiserver()
-    wait_until(lambda: leading(leader), timeout=60, what="a leader")
+    wait_until(lambda: leading(leader), timeout=90, what="a leader")
     assert_one_rotation_that_everybody_has(tenant, "now")
 
 
 def leading(leader: Operator) -> bool:
-    """The operator leads. A process that lost its lease has ended, as it must; whoever runs it starts it again."""
-    if leader.process is not None and leader.process.poll() is not None:
-        leader.process = None
-        leader.start()
     return leader.ready() and "\nkeyturn_leader 1.0" in leader.metrics()
 
 
@@ -273,7 +269,7 @@ def test_a_secret_that_is_edited_by_hand_during_a_rollout_is_repaired_and_adopte
     tenant.step_is("now", "Rollout", "Running", saying="must stay so")
     version, good = tenant.current(), tenant.data()
     tenant.kube.patch("Secret", "db", {"data": {"password": base64.b64encode(b"edited").decode()}})
-    wait_until(lambda: tenant.data() == good, timeout=30, what="the repair")
+    wait_until(lambda: tenant.data() == good, timeout=60, what="the repair")
     tenant.over("now")
     tenant.settled(version=version)
     tenant.adopted(version=version)
@@ -305,10 +301,10 @@ def test_a_standby_takes_over_when_the_leader_is_killed(tenant: Shop, leader: Op
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")
     leader.kill()
-    wait_until(lambda: "\nkeyturn_leader 1.0" in standby.metrics(), timeout=20, what="the standby to lead")
+    wait_until(lambda: "\nkeyturn_leader 1.0" in standby.metrics(), timeout=60, what="the standby to lead")
     assert_one_rotation_that_everybody_has(tenant, "now")
     leader.start()
-    wait_until(leader.ready, timeout=20, what="the old leader as the standby")
+    wait_until(leader.ready, timeout=60, what="the old leader as the standby")
 
 
 def test_a_replica_that_cannot_reach_the_api_server_is_not_ready_but_alive(plane: ControlPlane, own_aws: Aws, tmp_path: Path) -> None:

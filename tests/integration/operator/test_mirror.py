@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 
 from tests.support.kube import condition, wait_until
 from tests.support.shop import Shop
@@ -18,29 +17,25 @@ def test_the_smallest_object_mirrors_every_field_and_is_ready(shop: Shop) -> Non
     assert shop.runs() == []
 
 
-def test_a_secret_that_is_deleted_by_hand_is_back_within_two_seconds_and_nothing_restarts(shop: Shop) -> None:
+def test_a_secret_that_is_deleted_by_hand_is_back_and_nothing_restarts(shop: Shop) -> None:
     shop.put("db")
     shop.rotating_secret("db")
     before = shop.ready("db")["status"]["mirror"]
     shop.kube.delete("Secret", "db")
-    started = time.monotonic()
-    shop.kube.wait_for("Secret", "db", lambda seen: seen["metadata"]["uid"] != before["secretUid"], timeout=5)
-    assert time.monotonic() - started < 2
+    shop.kube.wait_for("Secret", "db", lambda seen: seen["metadata"]["uid"] != before["secretUid"])
     after = shop.kube.wait_for("RotatingSecret", "db", lambda seen: seen["status"]["mirror"]["secretUid"] != before["secretUid"])
     assert after["status"]["mirror"]["epoch"] == before["epoch"]
     assert shop.runs() == []
 
 
-def test_a_secret_that_is_edited_by_hand_is_repaired_within_two_seconds(shop: Shop) -> None:
+def test_a_secret_that_is_edited_by_hand_is_repaired(shop: Shop) -> None:
     shop.put("db")
     shop.rotating_secret("db")
     shop.ready("db")
     good = shop.data("db")
     wrong = base64.b64encode(b"edited").decode()
     shop.kube.patch("Secret", "db", {"data": {"password": wrong, "foreign": wrong}})
-    started = time.monotonic()
-    wait_until(lambda: shop.data("db") == good, timeout=5, what="the repair")
-    assert time.monotonic() - started < 2
+    wait_until(lambda: shop.data("db") == good, what="the repair")
 
 
 def test_a_promotion_by_somebody_else_gets_a_run_and_is_mirrored(shop: Shop) -> None:

@@ -164,7 +164,7 @@ def test_while_a_run_waits_for_its_turn_to_rotate_what_others_promote_is_mirrore
     own.run("now")
     own.step_is("now", "Rotate", "Waiting", saying="somebody else")
     own.kube.patch("Secret", "db", {"data": {"foreign": "eA=="}})
-    wait_until(lambda: "foreign" not in own.data("db"), timeout=5, what="the repair")
+    wait_until(lambda: "foreign" not in own.data("db"), what="the repair")
     version = own.promote("db")
     own.ready("db", version=version)
     own.aws.faults.clear()

@@ -12,6 +12,7 @@ from tests.integration.rotators.worlds import ADMIN_PASSWORD, PASSWORD
 
 from keyturn_lab.aws import Aws, Settings
 from keyturn_lab.backends import Postgres
+from keyturn_lab.patience import Patience
 from keyturn_rotators.package import HANDLER, build
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def secret(aws: Aws, pg: Postgres, function: str) -> Secret:
 
 
 def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
-    deadline = time.monotonic() + within
+    patience = Patience(within)
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert not patience.over, "it did not come to pass"
         time.sleep(0.05)
 
 
