@@ -193,6 +193,12 @@ def _add_user(it: FakeConnection, match: re.Match[str], params: list[Any]) -> No
     it.server.users[name] = FakeUser(password=password, groups=set(groups.split(",")) - {""})
 
 
+def _remove_user(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
+    it.procedure()
+    if it.server.users.pop(params[0], None) is None:
+        raise failed(-438, f"Application raised error or warning with diagnostic text: cannot remove the user {params[0]}")
+
+
 def _groups(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
     user = _named(it, params[0])
     return [(name.upper(),) for name in user.groups] if user else []
@@ -285,6 +291,7 @@ STATEMENTS: dict[str, Statement] = {
     "VALUES CURRENT TIMESTAMP": lambda it, match, params: [("now",)],
     r"CALL rdsadmin\.change_password\(\?, \?\)": _change_password,
     r"CALL rdsadmin\.add_user\(\?, \?, \?\)": _add_user,
+    r"CALL rdsadmin\.remove_user\(\?\)": _remove_user,
     r"CALL rdsadmin\.(?P<how>add|remove)_groups\(\?, \?\)": _change_groups,
     r"SELECT GROUP FROM TABLE\(SYSPROC\.AUTH_LIST_GROUPS_FOR_AUTHID\(\?\)\) AS T": _groups,
     rf"SELECT ROLENAME, ADMIN FROM SYSCAT\.ROLEAUTH {NAMED}": _list_roles,

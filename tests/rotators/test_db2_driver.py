@@ -171,7 +171,7 @@ def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_
             server.connect(f"PORT={server.port};ENCRYPT=yes;")
         server.users["app"] = FakeUser(password=PASSWORD)
         with pytest.raises(AssertionError, match="does not know"):
-            FakeConnection(server, "app", PASSWORD, "rdsadmin").execute("CALL rdsadmin.remove_user(?)", ["app"])
+            FakeConnection(server, "app", PASSWORD, "rdsadmin").execute("CALL rdsadmin.list_users()", [])
 
 
 def test_names_are_quoted_by_the_servers_rule() -> None:
