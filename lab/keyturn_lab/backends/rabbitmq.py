@@ -187,6 +187,6 @@ class RabbitMq:
     def _answers(self) -> bool:
         try:
             self.api("GET", "overview")
-        except (HTTPError, URLError, OSError):
+            return self.accepts(ROOT, self._password)
+        except (HTTPError, URLError, OSError, AmqpRefused):  # the API may answer before the port for clients is open
             return False
-        return self.accepts(ROOT, self._password)
