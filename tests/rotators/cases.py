@@ -1,6 +1,6 @@
 """What the cases of the common suite share: which of them an engine gets, and how they look at it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -36,15 +36,20 @@ class Cases:
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
-    def __init_subclass__(cls, *, complete: bool = True) -> None:
-        """`complete=False`: a part of the suite, which keeps all of its cases for its subclasses."""
+    def __init_subclass__(cls, *, complete: bool = True, only: Collection[str] | None = None) -> None:
+        """`complete=False`: a part of the suite, which keeps all of its cases for its subclasses.
+
+        `only`: the cases of a back end that another class meets with all of them, and that differs in these.
+        """
         if not complete:
             return
+        if unknown := [name for name in only or () if not hasattr(cls, name)]:
+            raise LookupError(f"the suite has no {', '.join(unknown)}")
         for name in [name for name in dir(cls) if name.startswith("test_")]:
             # A class between the suite and this one may have declared less.
             case = next(base.__dict__[name] for base in cls.__mro__ if base.__dict__.get(name) is not None)
             fits = getattr(case, "needs", frozenset()) <= cls.capabilities and not getattr(case, "lacks", frozenset()) & cls.capabilities
-            setattr(cls, name, case if fits else None)
+            setattr(cls, name, case if fits and (only is None or name in only) else None)
 
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:

@@ -44,6 +44,8 @@ class MortalProxy:
             except OSError:
                 client.close()
                 continue
+            for end in (client, server):  # else the second part of a request waits for the acknowledgement of the first
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
             threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()

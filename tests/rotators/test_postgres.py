@@ -100,5 +100,5 @@ class TestAlternatingUsers(EngineSuite):
         for bench in made(pg, "AlternatingUsers"):
             # One statement is two or three packets, and users change places between the deaths, so that both directions are met. Every
             # single request is met by SingleUser above, which has the same connection.
-            bench.strides = (11, 13)
+            bench.strides = (5, 5)
             yield bench

@@ -35,7 +35,7 @@ SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "200",
 }
-HBA = "{connection} all all 127.0.0.1/32 scram-sha-256\n"
+HBA = "{connection} all all 127.0.0.1/32 {method}\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,14 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
         tls: Tls | None = None,
         plaintext: bool = True,
+        method: str = "scram-sha-256",
     ) -> None:
-        """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf."""
+        """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf, `method` of pg_hba.conf."""
         self._binaries = binaries or programs.wheel()
         self._settings = SETTINGS | dict(settings or {})
         self._tls = tls
         self._plaintext = plaintext
+        self._method = method
         self._cleanup = ExitStack()
         self._password = secrets.token_urlsafe(24)
         self.port = 0
@@ -172,7 +174,7 @@ class Postgres:
 
     def _configure(self) -> None:
         connections = [name for name, wanted in (("hostssl", self._tls), ("hostnossl", self._plaintext)) if wanted]
-        (self._data / "pg_hba.conf").write_text("".join(HBA.format(connection=name) for name in connections))
+        (self._data / "pg_hba.conf").write_text("".join(HBA.format(connection=name, method=self._method) for name in connections))
         if self._tls:
             self._settings |= {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
             for source, name in ((self._tls.certificate, "server.crt"), (self._tls.key, "server.key")):

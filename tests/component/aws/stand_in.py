@@ -11,7 +11,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,7 @@ class StandIn:
         self.latency = 0.0
         self.stale_list: dict[str, Json] | None = None  # what ListSecrets says instead, by name
         self.url = ""
+        self._ended = asyncio.Event()
 
     def put(self, name: str, version: str = "v1", value: str | bytes | None = "{}") -> Secret:
         """A secret whose current version is this."""
@@ -138,6 +139,7 @@ class StandIn:
         try:
             yield self
         finally:
+            self._ended.set()  # nobody waits any more for an answer that is late
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -149,7 +151,8 @@ class StandIn:
         self.calls[operation] += 1
         self.requests.append((operation, body))
         if self.latency:
-            await asyncio.sleep(self.latency)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), self.latency)
         try:
             refusal = self.refuse.get(operation, _no_refusal)(body)
             if refusal is not None:

@@ -63,6 +63,13 @@ def test_a_connection_has_the_time_of_its_step_left_for_each_answer() -> None:
             assert 0 < (connection.gettimeout() or 0) <= 30
 
 
+def test_the_second_part_of_a_statement_does_not_wait_until_the_first_is_acknowledged() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        credential = CREDENTIAL.replaced(host="127.0.0.1")
+        with connect(credential, port=listener.getsockname()[1], deadline=Deadline.after(30)) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_no_connection_is_begun_when_the_time_is_over() -> None:
     started = time.monotonic()
     with pytest.raises(RotationError, match="time limit"):

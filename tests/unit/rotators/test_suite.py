@@ -1,5 +1,6 @@
 """The common suite itself: which cases an engine gets by what it declares."""
 
+import pytest
 from tests.rotators.bench import Capability
 from tests.rotators.suite import EngineSuite
 
@@ -25,6 +26,10 @@ class Own(Retires):
         return
 
 
+class Differs(EngineSuite, only=(ALWAYS, RETIRED)):
+    """Keeps two cases, one of which needs what it does not declare."""
+
+
 def cases(suite: type[EngineSuite]) -> set[str]:
     return {name for name in dir(suite) if name.startswith("test_") and getattr(suite, name) is not None}
 
@@ -46,3 +51,12 @@ def test_the_suite_keeps_all_cases_for_the_next_engine() -> None:
 def test_an_engines_own_case_stays_in_the_place_of_the_suites() -> None:
     assert Own.__dict__[RETIRED] is not getattr(EngineSuite, RETIRED)
     assert cases(Own) == cases(Retires)
+
+
+def test_a_back_end_that_differs_in_some_cases_only_has_those_of_them_that_are_for_it() -> None:
+    assert cases(Differs) == {ALWAYS}
+
+
+def test_a_case_that_the_suite_does_not_have_is_not_kept() -> None:
+    with pytest.raises(LookupError, match="test_that_was_renamed"):
+        type("Mistaken", (EngineSuite,), {}, only=("test_that_was_renamed",))

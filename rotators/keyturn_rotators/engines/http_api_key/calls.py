@@ -10,11 +10,11 @@ from urllib.parse import urlencode, urlsplit
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.http_api_key import pointer
-from keyturn_rotators.engines.http_api_key.client import Answer, Call, Origin, send
 from keyturn_rotators.engines.http_api_key.declaration import ADMIN, CURRENT, Declared, Login, Provider
 from keyturn_rotators.engines.http_api_key.templates import Placeholder, Resolve, Unfit, is_host, render_json
 from keyturn_rotators.engines.http_api_key.values import Values
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.http_client import Answer, Call, Origin, send
 from keyturn_rotators.network import Place
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds; between attempts where the provider names no time

@@ -13,7 +13,8 @@ from keyturn_rotators.engines.mysql.accounts import PLUGINS, accounts, set_passw
 from keyturn_rotators.engines.mysql.connection import PORT, Session, logs_in
 from keyturn_rotators.engines.mysql.explanations import MISSING_CURRENT_PASSWORD, PASSWORD_POLICY
 from keyturn_rotators.engines.mysql.locking import lock
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -67,8 +68,9 @@ class SingleUser:
     def _change(self, pending: Credential, context: Context, *, locked: Callable[[], None]) -> None:
         """`locked` is called once nobody else can change the user."""
         with ExitStack() as sessions:
-            login, valid = _login_before(pending, context)
-            itself = sessions.enter_context(login)
+            itself, valid = valid_login(
+                lambda valid: (sessions.enter_context(Session(valid, deadline=context.deadline)), valid), before=pending, context=context
+            )
             if not (self._superuser.secret or context.current().superuser_secret):
                 lock(itself.prepared(), pending.username, deadline=context.deadline)
                 locked()
@@ -101,17 +103,3 @@ def change_own(itself: Session, pending: Credential, valid: Credential) -> None:
     hashed = stored(itself.plugin, pending.password)
     if not itself.attempt("SET PASSWORD = %s", hashed, unless=PASSWORD_POLICY, secret=True):
         itself.run("SET PASSWORD = PASSWORD(%s)", pending.password, secret=True)
-
-
-def _login_before(pending: Credential, context: Context) -> tuple[Session, Credential]:
-    """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-    current = context.current()
-    try:
-        return Session(current, deadline=context.deadline), current
-    except RotationError as refused:
-        previous = context.previous()
-        if refused.kind is not Kind.AUTHENTICATION or previous is None:
-            raise
-        if previous.username != pending.username or previous.differs_from(pending):
-            raise
-        return Session(previous, deadline=context.deadline), previous

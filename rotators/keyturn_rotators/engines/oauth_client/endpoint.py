@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.http_api_key.client import Answer, Call, Origin, send
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.http_client import Answer, Call, Origin, send
 from keyturn_rotators.network import Place
 
 LONGEST_WORDS = 200  # letters of an error code

@@ -9,7 +9,7 @@ from typing import Self
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.postgres.connection import PORT, Session, identifier, literal, logs_in, verifier
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -37,7 +37,7 @@ class SingleUser:
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline):
             return
-        with self._login_before(pending, context) as session:
+        with valid_login(lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context) as session:
             session.run(f"ALTER ROLE {identifier(pending.username)} PASSWORD {literal(verifier(pending.password))}")
 
     def verify(self, pending: Credential, context: Context) -> None:
@@ -56,16 +56,3 @@ class SingleUser:
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
         self.apply(old, context)
-
-    def _login_before(self, pending: Credential, context: Context) -> Session:
-        """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-        current = context.current()
-        try:
-            return Session(current, deadline=context.deadline)
-        except RotationError as refused:
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
-                raise
-            if previous.username != pending.username or previous.differs_from(pending):
-                raise
-            return Session(previous, deadline=context.deadline)

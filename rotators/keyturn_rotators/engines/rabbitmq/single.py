@@ -11,6 +11,7 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of, vhost
 from keyturn_rotators.engines.rabbitmq.work import Settings, refuse_another_vhost
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.proof import prove_refused
 
 
@@ -64,24 +65,19 @@ class SingleUser:
         self.verify(old, context)
 
     def _prove_known(self, pending: Credential, context: Context) -> None:
-        """Whoever wrote the secret knows a password of the user: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-        try:
-            log_in(context.current(), deadline=context.deadline)
-        except RotationError as refused:
-            if refused.kind is Kind.PERMISSION:
-                return  # it was taken, and may not open the virtual host
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
-                raise
-            if previous.username != pending.username or previous.differs_from(pending):
-                raise
-            log_in(previous, deadline=context.deadline)
+        """Whoever wrote the secret knows a password of the user."""
+        current = context.current()
+
+        def known(valid: Credential) -> None:
+            try:
+                log_in(valid, deadline=context.deadline)
+            except RotationError as refused:
+                if refused.kind is not Kind.PERMISSION or valid is not current:  # an older version's virtual host may be another
+                    raise
+
+        valid_login(known, before=pending, context=context)
 
 
 def _same_user(old: Credential, current: Credential) -> None:
     refuse_another_vhost(old, current)
-    if old.username != current.username:
-        check = "which version was meant; the password of another user is ended by hand"
-        raise RotationError(
-            Kind.POLICY, "the version's user is not the current version's", check=check, secret=old.secret, user=old.username
-        )
+    same_user(old, current)

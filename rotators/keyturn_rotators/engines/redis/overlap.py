@@ -10,7 +10,8 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redis.connection import PORT, Session, first_accepted, logs_in
 from keyturn_rotators.engines.redis.users import digest
-from keyturn_rotators.engines.redis.work import Settings, same_user
+from keyturn_rotators.engines.redis.work import Settings
+from keyturn_rotators.logins import same_user
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
 

@@ -8,10 +8,11 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.redis.connection import PORT, Session, first_accepted, logs_in
+from keyturn_rotators.engines.redis.connection import PORT, Session, logs_in
 from keyturn_rotators.engines.redis.users import digest
-from keyturn_rotators.engines.redis.work import Settings, same_user
+from keyturn_rotators.engines.redis.work import Settings
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
 
@@ -64,11 +65,8 @@ class SingleUser:
     def _login(self, pending: Credential, context: Context) -> Session:
         """With whichever password is valid now: the pending one's after an attempt that died, AWSPREVIOUS's after a rollback."""
         try:
-            return first_accepted(pending, context.current(), deadline=context.deadline)
+            return Session(pending, deadline=context.deadline)
         except RotationError as refused:
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
+            if refused.kind is not Kind.AUTHENTICATION:
                 raise
-            if previous.username != pending.username or previous.differs_from(pending):
-                raise
-            return first_accepted(previous, deadline=context.deadline)
+        return valid_login(lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context)

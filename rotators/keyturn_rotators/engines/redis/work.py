@@ -9,7 +9,6 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redis.connection import PORT, Session
 from keyturn_rotators.engines.redis.users import Users, rewrites_config
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, TRUE, PasswordPolicy
 from keyturn_rotators.superuser import Superuser
 
@@ -51,12 +50,3 @@ class Settings:
             users = Users(admin, config_rewrite=self.config_rewrite)
             yield users
             users.save()
-
-
-def same_user(old: Credential, current: Credential) -> None:
-    """Raises RotationError where an older version is another user's."""
-    if old.username != current.username:
-        check = "which version was meant; the password of another user is ended by hand"
-        raise RotationError(
-            Kind.POLICY, "the version's user is not the current version's", check=check, secret=old.secret, user=old.username
-        )

@@ -12,10 +12,10 @@ import pytest
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.http_api_key.calls import Caller
-from keyturn_rotators.engines.http_api_key.client import LARGEST_ANSWER, Answer, Call, Origin, send
 from keyturn_rotators.engines.http_api_key.declaration import Provider, parse
 from keyturn_rotators.engines.http_api_key.values import Values
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.http_client import LARGEST_ANSWER, Answer, Call, Origin, send
 from keyturn_rotators.network import Place
 
 CANARY = "canary-of-the-key"
