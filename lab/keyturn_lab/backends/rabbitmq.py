@@ -182,6 +182,6 @@ class RabbitMq:
         self._mapper.check()
         try:
             self.api("GET", "overview")
-        except (HTTPError, URLError, OSError):
+            return self.accepts(ROOT, self._password)
+        except (HTTPError, URLError, OSError, AmqpRefused):  # the API may answer before the port for clients is open
             return False
-        return self.accepts(ROOT, self._password)
