@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import oracledb
 import pytest
 from tests.rotators.bench import APP, SUPERUSER, Bench, Capability, Held
-from tests.rotators.oracle_fake import LEAST, FakeConnection, FakeOracle, FakeUser
+from tests.rotators.oracle_fake import FakeConnection, FakeOracle
+from tests.rotators.oracle_users import LEAST, FakeUser
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
 

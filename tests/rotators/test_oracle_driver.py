@@ -10,7 +10,8 @@ from contextlib import suppress
 
 import oracledb
 import pytest
-from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle, FakeUser, failed
+from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle
+from tests.rotators.oracle_users import FakeUser, failed
 
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_lab.ports import free_port

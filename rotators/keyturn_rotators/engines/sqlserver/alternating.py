@@ -12,7 +12,7 @@ from typing import Self
 from keyturn_rotators.alternation import alternate, base, next_user
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, logs_in, only_shut
+from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, Standing, logs_in, standing
 from keyturn_rotators.engines.sqlserver.equalise import equalise, left_over
 from keyturn_rotators.engines.sqlserver.logins import LONGEST_PASSWORD, create, enable, end_sessions, find_login, lock, set_password
 from keyturn_rotators.errors import Kind, RotationError
@@ -100,9 +100,9 @@ class AlternatingUsers:
             raise admin.place.error(Kind.PERMISSION, what, check)
         if found is None:
             create(admin, pending.username, pending)
-        elif not only_shut(pending, deadline=context.deadline) and not logs_in(pending, deadline=context.deadline):
+        elif standing(pending, deadline=context.deadline) is Standing.REFUSED:
             set_password(admin, pending)
-        if found is None or found.disabled:
+        if found and found.disabled:
             enable(admin, pending.username, allowed=True)
         equalise(admin, locked.in_use, wanted=wanted, pending=pending.username)
         if left := left_over(admin, locked.in_use, wanted=wanted, pending=pending.username):

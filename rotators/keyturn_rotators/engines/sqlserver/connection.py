@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,15 @@ LONGEST_WORDS = 300  # characters of a server's message
 
 Row = tuple[Any, ...]
 
-__all__ = ["MASTER", "PORT", "Refusal", "Session", "identifier", "logs_in", "only_shut"]
+__all__ = ["MASTER", "PORT", "Refusal", "Session", "Standing", "identifier", "logs_in", "standing"]
+
+
+class Standing(Enum):
+    """What the server says to a credential."""
+
+    TAKEN = auto()
+    SHUT = auto()  # the password is right and the login is disabled: setting it again is what a password history would refuse
+    REFUSED = auto()
 
 
 class Session:
@@ -142,17 +151,21 @@ def logs_in(credential: Credential, *, deadline: Deadline, database: str = MASTE
     return is_taken(lambda: Session(credential, deadline=deadline, database=database))
 
 
-def only_shut(credential: Credential, *, deadline: Deadline) -> bool:
-    """Whether the password is right and the login is disabled: it need not be set again, which a password history would refuse."""
+def standing(credential: Credential, *, deadline: Deadline) -> Standing:
+    """The same by one attempt, of which a login that is locked after some bad ones has not many.
+
+    Raises RotationError where it cannot say.
+    """
     try:
-        with Session(credential, deadline=deadline):
-            return False
+        Session(credential, deadline=deadline).close()
     except Refusal as refused:
         if refused.number == DISABLED:
-            return True
+            return Standing.SHUT
         if refused.kind is Kind.AUTHENTICATION:
-            return False
-        raise
+            return Standing.REFUSED
+        if refused.kind is not Kind.PERMISSION:
+            raise
+    return Standing.TAKEN
 
 
 def _words(error: BaseException, *, hidden: str) -> str:
