@@ -16,6 +16,7 @@ from keyturn_lab.controlplane.certificates import Authority
 from keyturn_lab.ports import free_port
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.db2 import connection
 from keyturn_rotators.engines.db2.connection import Session, authorities, identifier
 from keyturn_rotators.engines.db2.explanations import code_of, explained, is_of_tls
 from keyturn_rotators.errors import Kind, RotationError
@@ -95,9 +96,22 @@ def test_a_certificate_for_the_host_is_taken(listener: SecureListener, authority
     assert listener.heard
 
 
-def test_a_server_that_never_answers_ends_with_the_step() -> None:
+@pytest.mark.parametrize(("host", "known"), [("localhost", False), ("127.0.0.1", True)])
+def test_the_driver_itself_refuses_a_certificate_that_is_not_trusted(
+    listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch, host: str, known: bool
+) -> None:
+    """Without our own look at the server before, as if somebody had come between since."""
+    monkeypatch.setattr(connection, "_greet", lambda credential, deadline: None)
+    if known:
+        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    assert refusal(login(listener.port, host=host)).kind is Kind.TLS
+    assert listener.heard == b""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_never_answers_ends_with_the_step(tls: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refusal(login(silent.getsockname()[1], tls=False), within=1.0).kind is Kind.NETWORK
+        assert refusal(login(silent.getsockname()[1], tls=tls), within=1.0).kind is Kind.NETWORK
 
 
 def test_a_host_where_nobody_listens_is_a_network_failure() -> None:
@@ -157,7 +171,7 @@ def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_
             server.connect(f"PORT={server.port};ENCRYPT=yes;")
         server.users["app"] = FakeUser(password=PASSWORD)
         with pytest.raises(AssertionError, match="does not know"):
-            FakeConnection(server, "app", PASSWORD, "rdsadmin").execute("CALL rdsadmin.remove_user(?)", ["app"])
+            FakeConnection(server, "app", PASSWORD, "rdsadmin").execute("CALL rdsadmin.list_users()", [])
 
 
 def test_names_are_quoted_by_the_servers_rule() -> None:

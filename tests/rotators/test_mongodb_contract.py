@@ -99,7 +99,7 @@ def test_mechanisms_are_all_unless_some_are_named_with_the_password(server: Serv
         users = Users(session, database="admin")
         assert users.get("app").mechanisms == frozenset(MECHANISMS)
         users.set_password("app", SECOND, mechanisms=frozenset({"SCRAM-SHA-256"}))
-        assert users.get("app").mechanisms == {"SCRAM-SHA-256"}
+        assert users.get("app").mechanisms == frozenset({"SCRAM-SHA-256"})
         users.set_password("app", FIRST, mechanisms=None)
         assert users.get("app").mechanisms == frozenset(MECHANISMS)
 

@@ -16,6 +16,7 @@ from keyturn_lab.backends.mongo_wire import MongoWire
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines.mongodb.alternating import LONGEST_NAME
 from keyturn_rotators.engines.registry import BY_NAME
+from keyturn_rotators.package import architectures, is_portable
 from keyturn_rotators.passwords import EXCLUDED
 from keyturn_rotators.rotation import Step
 
@@ -72,3 +73,10 @@ def test_the_names_limits_and_characters_of_the_page_are_the_codes() -> None:
     assert f"Names: {LONGEST_NAME} characters" in PAGE
     for name in (*BY_NAME["mongodb"].names, *BY_NAME["mongodb"].strategies):
         assert name in PAGE
+
+
+def test_the_zip_that_the_page_packages_is_the_one_that_it_installs() -> None:
+    assert any("keyturn-rotators package mongodb " in block for block in blocks("console"))
+    assert any('"dist/keyturn-rotator-mongodb-arm64.zip"' in block for block in blocks("hcl"))
+    assert not is_portable("mongodb")
+    assert architectures("mongodb") == ["x86_64", "arm64"]

@@ -119,6 +119,18 @@ def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: Stand
     assert refused.value.kind is Kind.SERVER
 
 
+@pytest.mark.parametrize("step", [Step.RETIRE, Step.RESTORE])
+def test_an_older_version_of_another_user_is_left_alone(single: StandInBench, step: Step) -> None:
+    old = single.current_version()
+    single.rotate()
+    other = single.version(old).replaced(username=single.admin, password="Not-the-password-of-the-admin-1")
+    single.store.values[APP][old] = other.to_json()
+    single.run(f"ALTER USER {single.app} CREATEUSER")
+    with pytest.raises(RotationError, match="user is not the current version's"):
+        single.step(step, old)
+    assert not single.can_login(other)
+
+
 def test_the_zip_has_all_that_a_login_needs(single: StandInBench, tmp_path: Path) -> None:
     code = tmp_path / "code"
     zipfile.ZipFile(io.BytesIO(build("redshift"))).extractall(code)

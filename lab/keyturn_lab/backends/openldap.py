@@ -19,14 +19,13 @@ from keyturn_lab.backends.binaries import Account
 from keyturn_lab.backends.directory_client import DirectoryClient, add, groups, modify
 from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.ports import free_ports
-from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/slapd")
 SUFFIX = "dc=example,dc=com"
 ROOT = f"cn=root,{SUFFIX}"
 SERVICES, GROUPS, ADMIN = f"ou=services,{SUFFIX}", f"ou=groups,{SUFFIX}", f"cn=keyturn,{SUFFIX}"
-READY_WITHIN = 60.0
-START_ATTEMPTS = 3
 SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
 
 
@@ -121,29 +120,19 @@ class OpenLdap(DirectoryClient):
     def _start(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install slapd")
-        for attempt in range(START_ATTEMPTS):
-            try:
-                self._launch()
-            except ProcessFailed as failed:
-                self._cleanup.close()
-                if attempt == START_ATTEMPTS - 1 or "bind(" not in str(failed):
-                    raise
-            else:
-                return
-
-    def _launch(self) -> None:
-        account = Account.unprivileged()
         scratch = Path(tempfile.mkdtemp(prefix="keyturn-openldap-"))
         self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        account = Account.unprivileged()
         account.own(scratch)
-        self.port, self.tls_port = free_ports(2)
         self._configure(scratch, account)
-        listeners = f"ldap://{self.host}:{self.port} ldaps://{self.host}:{self.tls_port}"
-        command = account.command(PROGRAM, "-d", "none", "-h", listeners, "-f", str(scratch / "slapd.conf"))
-        process = ChildProcess("slapd", command, log=scratch / "log", cwd=scratch)
-        self._cleanup.callback(process.stop)
-        process.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=process)
+
+        def launch() -> ChildProcess:
+            self.port, self.tls_port = free_ports(2)
+            listeners = f"ldap://{self.host}:{self.port} ldaps://{self.host}:{self.tls_port}"
+            command = account.command(PROGRAM, "-d", "none", "-h", listeners, "-f", str(scratch / "slapd.conf"))
+            return ChildProcess("slapd", command, log=scratch / "log", cwd=scratch)
+
+        self._cleanup.enter_context(serving(launch, answers=self._answers))
 
     def _configure(self, scratch: Path, account: Account) -> None:
         lines = [f"include /etc/ldap/schema/{name}.schema" for name in SCHEMAS]

@@ -23,11 +23,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from keyturn_lab.backends import own_etc
 from keyturn_lab.ports import free_port
-from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/sshd")
-READY_WITHIN = 60.0
-START_ATTEMPTS = 3
 TIMEOUT = 60.0
 QUICK_HASHES = "sed -i 's/ yescrypt$/ yescrypt rounds=1/' /etc/pam.d/common-password"  # they cost most of a login by password
 PRIVATE_PLACES = ("/run", "/var/log", "/usr/local/sbin")
@@ -72,7 +71,7 @@ class OpenSsh:
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            self._start()
+            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
         except BaseException:
             self._cleanup.close()
             raise
@@ -159,34 +158,16 @@ class OpenSsh:
         key.touch(mode=0o600)
         key.write_text(private)
 
-    def _start(self) -> None:
-        self._cleanup.callback(self._stop)
-        for attempt in range(START_ATTEMPTS):
-            self.port = free_port()
-            config = self._scratch / "sshd_config"
-            place = f"Port {self.port}\nListenAddress {self.host}\nHostKey {self._scratch}/host_key\n"
-            config.write_text(place + self._settings + SETTINGS)
-            try:
-                self._launch(config)
-            except ProcessFailed as failed:
-                if attempt == START_ATTEMPTS - 1 or "in use" not in str(failed):
-                    raise
-            else:
-                return
-
-    def _launch(self, config: Path) -> None:
+    def _launch(self) -> ChildProcess:
+        self.port = free_port()
+        config = self._scratch / "sshd_config"
+        config.write_text(f"Port {self.port}\nListenAddress {self.host}\nHostKey {self._scratch}/host_key\n" + self._settings + SETTINGS)
         lines = own_etc.lines(self._scratch, empty=PRIVATE_PLACES)
         lines += ["mkdir /run/sshd", QUICK_HASHES, f"exec {PROGRAM} -D -e -f {config}"]
         command = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", "\n".join(lines)]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.environ.get("HOME", "/")}
         self._process = ChildProcess("sshd", command, log=self.log, env=environment)
-        self._process.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=self._process)
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.stop()
+        return self._process
 
     def _answers(self) -> bool:
         try:

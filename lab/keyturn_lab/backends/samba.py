@@ -23,7 +23,8 @@ from ldap3.core.exceptions import LDAPException
 from keyturn_lab.backends import own_etc, relay
 from keyturn_lab.backends.directory_client import DirectoryClient, DirectoryError, add, modify
 from keyturn_lab.controlplane.certificates import KeyPair
-from keyturn_lab.processes import ChildProcess, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/samba")
 PROVISION = Path("/usr/share/samba/setup/provision.ldif")
@@ -32,6 +33,7 @@ SERVICES = f"OU=services,{BASE}"
 ADMINISTRATOR = f"Administrator@{DOMAIN}"
 LDAP, LDAPS = 389, 636
 READY_WITHIN = 170.0  # seconds; on a quiet machine it takes ten
+STOPPED_WITHIN = 0.5  # the data is thrown away
 TOOL_WITHIN = 120.0
 PRIVATE_PLACES = ("/run", "/var/log")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
@@ -143,16 +145,21 @@ class Samba(DirectoryClient):
         script = self._scratch / "start.sh"
         script.touch(mode=0o600)
         script.write_text(self._script())
+        self._cleanup.enter_context(serving(lambda: self._launch(script), answers=self._ready, within=READY_WITHIN, grace=STOPPED_WITHIN))
+
+    def _launch(self, script: Path) -> ChildProcess:
         namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         command = ["unshare", *namespaces, "--", "/bin/sh", str(script)]
         environment = ENVIRONMENT | {"HOME": str(self._scratch)}
         self._process = ChildProcess("samba", command, log=self._scratch / "log", env=environment)
-        self._cleanup.callback(self._process.stop, grace=0.5)  # the data is thrown away
-        self._process.start()
-        ours = os.readlink("/proc/self/ns/net")
-        wait_until(lambda: self._namespace() not in ("", ours), timeout=READY_WITHIN, waiting_for=self._process)
-        self.port, self.tls_port = self._relayed(LDAP), self._relayed(LDAPS)
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=self._process)
+        return self._process
+
+    def _ready(self) -> bool:
+        if not self.tls_port:
+            if self._namespace() in ("", os.readlink("/proc/self/ns/net")):
+                return False
+            self.port, self.tls_port = self._relayed(LDAP), self._relayed(LDAPS)
+        return self._answers()
 
     def _script(self) -> str:
         domain = self._scratch / "domain"

@@ -29,6 +29,7 @@ PORT = 50000
 RDSADMIN = "rdsadmin"
 FORBIDDEN = ";{}"  # in a password or a name, which stand in a string of options
 LONGEST_WORDS = 300  # characters of a server's message
+DIAGNOSTICS = "DB2_DIAGPATH"
 OF_TLS_ITSELF = frozenset({-20576, -99999})
 
 Row = tuple[Any, ...]
@@ -44,9 +45,9 @@ class Session:
         self._hidden = credential.password
         self._deadline = deadline
         options = self._options(credential)
+        os.environ.setdefault(DIAGNOSTICS, tempfile.gettempdir())  # or the client writes its log where it is installed: read-only on Lambda
         with self._explained():
-            # The driver tries a host that is down for long, and its message does not say what was wrong.
-            connect(credential, port=PORT, deadline=deadline).close()
+            _greet(credential, deadline)
             on = {ibm_db_dbi.SQL_ATTR_AUTOCOMMIT: ibm_db_dbi.SQL_AUTOCOMMIT_ON}
             self._connection: Any = ibm_db_dbi.connect(options, conn_options=on)
 
@@ -123,6 +124,16 @@ class Refusal(RotationError):
     def __init__(self, code: int, kind: Kind, what: str, check: str, place: Place) -> None:
         super().__init__(kind, what, check=check, secret=place.secret, host=place.host, user=place.user)
         self.code = code
+
+
+def _greet(credential: Credential, deadline: Deadline) -> None:
+    """See that the server answers, by TLS and with a certificate that is trusted, before the driver is let at it.
+
+    The driver tries a host that is down for long, waits for ever for one that does not shake hands, and does not say which it was.
+    """
+    with connect(credential, port=PORT, deadline=deadline) as sock:
+        if credential.tls:
+            client_context(rds=True).wrap_socket(sock, server_hostname=credential.host).close()
 
 
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:

@@ -12,7 +12,7 @@ from keyturn_rotators.engines.mongodb.connection import UNAUTHORIZED, Refusal, S
 from keyturn_rotators.engines.mongodb.driver import PORT
 from keyturn_rotators.engines.mongodb.users import Users
 from keyturn_rotators.engines.mongodb.work import Settings, refuse_elsewhere
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
 
@@ -39,7 +39,9 @@ class SingleUser:
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline):
             return
-        with self._login_before(pending, context) as own:
+        with valid_login(
+            lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context, differs=leads_elsewhere
+        ) as own:
             if self._settings.has_superuser(context):
                 with self._settings.users(pending, context, changed=(pending.username,)) as users:
                     users.set_password(pending.username, pending.password, mechanisms=users.get(pending.username).mechanisms)
@@ -56,32 +58,20 @@ class SingleUser:
         The server does not know with which password a connection of the user was opened, so none is ended.
         """
         current = context.current()
-        _same_user(old, current)
+        refuse_elsewhere(old, current)
+        same_user(old, current)
         context.confirm_idle()
         log_in(current, deadline=context.deadline)  # a refusal proves something only where the current one is taken
         prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
-        _same_user(old, context.current())
+        current = context.current()
+        refuse_elsewhere(old, current)
+        same_user(old, current)
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
-
-    def _login_before(self, pending: Credential, context: Context) -> Session:
-        """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back.
-
-        Whoever wrote the secret knows a password of the user, or nothing is done in its name.
-        """
-        try:
-            return Session(context.current(), deadline=context.deadline)
-        except RotationError as refused:
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
-                raise
-            if previous.username != pending.username or previous.differs_from(pending) or leads_elsewhere(previous, pending):
-                raise
-            return Session(previous, deadline=context.deadline)
 
 
 def _own_mechanisms(users: Users, name: str) -> frozenset[str] | None:
@@ -92,12 +82,3 @@ def _own_mechanisms(users: Users, name: str) -> frozenset[str] | None:
         if refused.code != UNAUTHORIZED:
             raise
         return None
-
-
-def _same_user(old: Credential, current: Credential) -> None:
-    refuse_elsewhere(old, current)
-    if old.username != current.username:
-        check = "which version was meant; the password of another user is ended by hand"
-        raise RotationError(
-            Kind.POLICY, "the version's user is not the current version's", check=check, secret=old.secret, user=old.username
-        )

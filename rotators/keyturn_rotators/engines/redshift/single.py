@@ -12,6 +12,7 @@ from keyturn_rotators.engines.redshift.connection import PORT, Session, log_in, 
 from keyturn_rotators.engines.redshift.passwords import policy
 from keyturn_rotators.engines.redshift.users import set_password
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -21,6 +22,7 @@ class SingleUser:
     """One user, one password."""
 
     principal = ("username", "password")  # the user goes on; only a password that nobody uses any more is retired
+    further: tuple[str, ...] = ()  # fields that lead to the user, besides AWS's of the connection
 
     def __init__(self, policy: PasswordPolicy) -> None:
         self._policy = policy
@@ -34,13 +36,13 @@ class SingleUser:
         return current.replaced(password=self._policy.generate())
 
     def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == current.username else "username"
+        return self._differs(pending, current) if pending.username == current.username else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
         if logs_in(pending, deadline=context.deadline):
             return
-        # Whoever wrote the secret knows a password of the user that it names, or nothing is done in its name.
-        with self._login_before(pending, context) as session:
+        login = valid_login(lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context, differs=self._differs)
+        with login as session:
             self._change(session, pending, context)
 
     def verify(self, pending: Credential, context: Context) -> None:
@@ -51,12 +53,14 @@ class SingleUser:
 
         The server does not know with which password a session of the user was opened, so none is ended.
         """
+        self._same_principal(old, context.current())
         context.confirm_idle()
         log_in(context.current(), deadline=context.deadline)  # a refusal proves something only where the current one is taken
         prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
+        self._same_principal(old, context.current())
         context.confirm_idle()
         self.apply(old, context)
         self.verify(old, context)
@@ -65,14 +69,12 @@ class SingleUser:
         """Make the password valid; `session` is the user's own."""
         set_password(session, pending.username, pending.password)
 
-    def _login_before(self, pending: Credential, context: Context) -> Session:
-        """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-        try:
-            return Session(context.current(), deadline=context.deadline)
-        except RotationError as refused:
-            previous = context.previous()
-            if refused.kind is not Kind.AUTHENTICATION or previous is None:
-                raise
-            if previous.username != pending.username or previous.differs_from(pending):
-                raise
-            return Session(previous, deadline=context.deadline)
+    def _differs(self, one: Credential, other: Credential) -> str | None:
+        return next((name for name in self.further if one.get(name) != other.get(name)), None)
+
+    def _same_principal(self, old: Credential, current: Credential) -> None:
+        """Raises RotationError where an older version is another user's."""
+        same_user(old, current)
+        if name := self._differs(old, current):
+            check = "which version was meant; the password of another user is ended by hand"
+            raise RotationError(Kind.POLICY, f"the version's {name} is not the current version's", check=check, secret=old.secret)

@@ -23,6 +23,8 @@ SETTLED_WITHIN = 30.0  # seconds, until the workgroup takes a password that AWS 
 class SingleUser(redshift.SingleUser):
     """One user, one password; see the class for SQL for all that is not said here."""
 
+    further = (FIELD,)
+
     def __init__(self, policy: PasswordPolicy, *, poll: float) -> None:
         """`poll`: seconds between two looks at the namespace."""
         super().__init__(policy)
@@ -40,21 +42,10 @@ class SingleUser(redshift.SingleUser):
         current.text(FIELD)
         return super().propose(current, context)
 
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return FIELD if pending.get(FIELD) != current.get(FIELD) else super().is_successor(pending, current)
-
     def apply(self, pending: Credential, context: Context) -> None:
         # An attempt that died may have left a change under way, during which neither password is sure to be taken.
         self._namespace(pending, context).available()
         super().apply(pending, context)
-
-    def retire(self, old: Credential, context: Context) -> None:
-        self._same_namespace(old, context.current())
-        super().retire(old, context)
-
-    def restore(self, old: Credential, context: Context) -> None:
-        self._same_namespace(old, context.current())
-        super().restore(old, context)
 
     def _change(self, session: Session, pending: Credential, context: Context) -> None:
         namespace = self._namespace(pending, context)
@@ -68,8 +59,3 @@ class SingleUser(redshift.SingleUser):
 
     def _namespace(self, credential: Credential, context: Context) -> Namespace:
         return Namespace(credential, deadline=context.deadline, poll=self._poll)
-
-    def _same_namespace(self, old: Credential, current: Credential) -> None:
-        if old.get(FIELD) != current.get(FIELD):
-            check = "which version was meant; the admin of another namespace is ended by hand"
-            raise RotationError(Kind.POLICY, f"the version's {FIELD} is not the current version's", check=check, secret=old.secret)
