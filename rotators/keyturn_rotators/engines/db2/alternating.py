@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, next_user
+from keyturn_rotators.alternation import InTurn, alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.db2.connection import FORBIDDEN, PORT, RDSADMIN, Session, identifier, logs_in
 from keyturn_rotators.engines.db2.rights import not_copied, rights_of
 from keyturn_rotators.engines.db2.users import equalise_groups, groups_of, set_or_add, set_password
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
 from keyturn_rotators.rights import Change, changes
@@ -25,10 +25,8 @@ LONGEST_NAME = 16  # characters, as in AWS's function
 SHOWN = 5  # statements in a message
 
 
-class AlternatingUsers:
+class AlternatingUsers(InTurn):
     """The user and its clone, changed by the user of the secret that masterarn names."""
-
-    principal = ("username",)
 
     def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
         self._policy = policy
@@ -42,9 +40,6 @@ class AlternatingUsers:
     def propose(self, current: Credential, context: Context) -> Credential:
         user = next_user(current, longest=LONGEST_NAME, unit="characters")
         return current.replaced(username=user, password=self._policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == alternate(current.username) else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
         with ExitStack() as sessions:
@@ -78,10 +73,7 @@ class AlternatingUsers:
         """The superuser's sessions of one step. `idle` is the user that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         in_use = sessions.enter_context(Session(current, deadline=context.deadline))

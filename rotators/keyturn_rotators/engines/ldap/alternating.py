@@ -9,13 +9,13 @@ from typing import ClassVar, Self
 
 import ldap3
 
+from keyturn_rotators.alternation import no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.ldap.connection import ALREADY_THERE, NOT_THERE, Entry, Session, logs_in, place_of
 from keyturn_rotators.engines.ldap.dialect import Dialect
 from keyturn_rotators.engines.ldap.openldap import OpenLdap
 from keyturn_rotators.engines.ldap.settings import Settings, entry_of, other_connection, same_connection
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.proof import prove_refused
 
 
@@ -76,9 +76,7 @@ class AlternatingUsers:
         """The administrator, and the entry that the current credential belongs to. `idle`: the user that is not current."""
         current = context.current()
         if idle.username != self.dialect.next_user(current):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            what = "the version's user is not the current one's partner"
-            raise RotationError(Kind.POLICY, what, check=check, secret=context.secret, user=idle.username)
+            raise no_partner(idle)
         with self._settings.admin(idle, context, self.dialect, users=(idle.username, current.username)) as admin:
             model = entry_of(admin, current, self.dialect)
             # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, next_user
+from keyturn_rotators.alternation import alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.mongodb.connection import leads_elsewhere, log_in, logs_in
 from keyturn_rotators.engines.mongodb.driver import PORT
 from keyturn_rotators.engines.mongodb.users import Users
 from keyturn_rotators.engines.mongodb.work import Settings, refuse_elsewhere
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
 
@@ -79,10 +78,7 @@ class AlternatingUsers:
         """The users, where the current credential is taken. `idle` is the user that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         log_in(current, deadline=context.deadline)
         with self._settings.users(idle, context, changed=(idle.username, current.username)) as users:

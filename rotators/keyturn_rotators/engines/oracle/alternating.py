@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Self
 
+from keyturn_rotators.alternation import no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.oracle.connection import PORT, Session, identifier, logs_in, user_name
@@ -26,7 +27,7 @@ from keyturn_rotators.engines.oracle.users import (
     lock,
     set_password,
 )
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
 from keyturn_rotators.rights import Change, changes
@@ -93,10 +94,7 @@ class AlternatingUsers:
         """The superuser's session, with the lock that keeps the steps of one pair apart. `idle` is the user that is not current."""
         current = context.current()
         if not is_partner(idle, current):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         sessions.enter_context(Session(current, deadline=context.deadline))

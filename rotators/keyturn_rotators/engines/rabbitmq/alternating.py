@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, next_user
+from keyturn_rotators.alternation import alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import log_in, logs_in, place_of, vhost
 from keyturn_rotators.engines.rabbitmq.users import Users
 from keyturn_rotators.engines.rabbitmq.work import Settings, refuse_another_vhost
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.proof import prove_refused
 
 LONGEST_NAME = 255  # bytes, AMQP's short strings
@@ -78,10 +77,7 @@ class AlternatingUsers:
         """The users, where the current credential is taken. `idle` is the user that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         log_in(current, deadline=context.deadline)
         with self._settings.users(idle, context, changed=(idle.username, current.username)) as users:

@@ -9,23 +9,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, next_user
+from keyturn_rotators.alternation import InTurn, alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redis.connection import PORT, Session, logs_in
 from keyturn_rotators.engines.redis.users import Users, digest
 from keyturn_rotators.engines.redis.work import Settings
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.proof import prove_refused
 
 LONGEST_NAME = 4096  # characters; the server has no limit of its own that a name would meet
 
 
-class AlternatingUsers:
+class AlternatingUsers(InTurn):
     """The user and its clone, changed by the user of the secret that masterarn names."""
-
-    principal = ("username",)
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -36,9 +33,6 @@ class AlternatingUsers:
 
     def propose(self, current: Credential, context: Context) -> Credential:
         return current.replaced(username=next_user(current, longest=LONGEST_NAME), password=self._settings.policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == alternate(current.username) else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
         with self._users(pending, context) as users:
@@ -73,10 +67,7 @@ class AlternatingUsers:
         """The users, where the superuser and the current credential are taken. `idle` is the user that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         with (
             Session(current, deadline=context.deadline) as itself,

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, next_user
+from keyturn_rotators.alternation import InTurn, alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.redshift import users
 from keyturn_rotators.engines.redshift.connection import DATABASE, PORT, Session, log_in, logs_in
 from keyturn_rotators.engines.redshift.equalise import equalise
 from keyturn_rotators.engines.redshift.passwords import policy
-from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -24,10 +23,8 @@ from keyturn_rotators.superuser import Superuser
 LONGEST_NAME = 50  # bytes: of identifiers it is 127, but stv_sessions cuts users' names off here
 
 
-class AlternatingUsers:
+class AlternatingUsers(InTurn):
     """The user and its clone, changed by the superuser of the secret that masterarn names."""
-
-    principal = ("username",)
 
     def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
         self._policy = policy
@@ -39,9 +36,6 @@ class AlternatingUsers:
 
     def propose(self, current: Credential, context: Context) -> Credential:
         return current.replaced(username=next_user(current, longest=LONGEST_NAME), password=self._policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == alternate(current.username) else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
         with self._admin(pending, context) as admin:
@@ -79,10 +73,7 @@ class AlternatingUsers:
         """The superuser in the secret's database, where the current credential is taken. `idle` is the user that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a user that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
         log_in(current, deadline=context.deadline)
         superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))

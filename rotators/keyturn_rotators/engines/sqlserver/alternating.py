@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
-from keyturn_rotators.alternation import alternate, base, next_user
+from keyturn_rotators.alternation import InTurn, alternate, base, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, Standing, logs_in, standing
@@ -24,10 +24,8 @@ LONGEST_NAME = 128  # characters
 SHOWN = 5  # statements in a message
 
 
-class AlternatingUsers:
+class AlternatingUsers(InTurn):
     """The login and its clone, changed by the login of the secret that masterarn names."""
-
-    principal = ("username",)
 
     def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
         self._policy = policy
@@ -41,9 +39,6 @@ class AlternatingUsers:
     def propose(self, current: Credential, context: Context) -> Credential:
         user = next_user(current, longest=LONGEST_NAME, unit="characters")
         return current.replaced(username=user, password=self._policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == alternate(current.username) else "username"
 
     def apply(self, pending: Credential, context: Context) -> None:
         with ExitStack() as sessions:
@@ -79,10 +74,7 @@ class AlternatingUsers:
         """The sessions of one step, with the lock that keeps the steps of one pair apart. `idle` is the login that is not current."""
         current = context.current()
         if idle.username != alternate(current.username):
-            check = "which version was meant; a login that is neither of the two is ended by hand"
-            raise RotationError(
-                Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=context.secret, user=idle.username
-            )
+            raise no_partner(idle)
         superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
         # Whoever wrote the secret knows the password of the login that it names, or nothing is done in its name.
         in_use = sessions.enter_context(Session(current, deadline=context.deadline))
