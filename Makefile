@@ -31,7 +31,7 @@ controlplane: .venv/.synced ## Build etcd, the Kubernetes control plane and kube
 	@$(PYTHON) -m keyturn_lab.controlplane build
 
 backends: .venv/.synced ## Build the servers that tests rotate credentials of, where no wheel holds them (once)
-	@$(PYTHON) -c "from keyturn_lab.backends.mysql_wire import program; print(program())"
+	@$(PYTHON) -m keyturn_lab.go_programs keyturn_lab.backends.mysql_wire keyturn_lab.backends.mongo_wire
 
 demo: controlplane ## Show one rotation live, on a lab on this machine; KEEP=1 leaves it running
 	@$(PYTHON) -m keyturn_lab.demo $(if $(KEEP),--keep)
@@ -40,8 +40,8 @@ test: lint controlplane backends ## Run all checks and all tests that need nothi
 	$(PYTHON) -m pytest -m "not host and not live" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-host: controlplane ## Run the tests that need Terraform, Debian's servers, or the controller of Argo Rollouts
-	@$(PYTHON) tests/host/packages.py
-	@nice $(PYTHON) -c "from keyturn_lab.argo_rollouts import program; print(program())" & building=$$!; \
+	@$(PYTHON) tests/support/debian.py
+	@nice $(PYTHON) -m keyturn_lab.go_programs keyturn_lab.argo_rollouts & building=$$!; \
 		trap 'kill $$building 2>/dev/null || true' EXIT; \
 		$(PYTHON) -m pytest -m "host and not live" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) && wait $$building
 

@@ -41,6 +41,8 @@ LARGER = {
     "db2": "IBM's driver brings IBM's whole client",
 }
 SLOWER = {
+    "activedirectory": "ldap3 imports the extensions of all directories, and a directory for tests",
+    "ldap": "ldap3 imports the extensions of all directories, and a directory for tests",
     "mongodb": "pymongo imports both of its clients, the asynchronous one too",
     "ssh": "paramiko imports cryptography with all of its algorithms",
 }

@@ -24,7 +24,11 @@ POLL_SECONDS = 0.03
 
 
 class ProcessFailed(RuntimeError):
-    """A part of the lab died or did not get ready; the message has the log's directory and its last lines."""
+    """A part of the lab died or did not get ready; the message has the place of the log and its last lines."""
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        super().__init__(f"{reason}{details}")
+        self.reason = reason
 
 
 class ChildProcess:
@@ -40,10 +44,13 @@ class ChildProcess:
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
         death_signal: Literal["KILL", "TERM"] = "KILL",
+        stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
+        """`death_signal` ends it when we die, `stop_signal` when it is stopped."""
         self.name, self.log = name, log
         self._argv = [*dying_with_parent(death_signal), *argv]
         self._env, self._cwd, self._pass_fds = env, cwd, tuple(pass_fds)
+        self._stop_signal = stop_signal
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,12 +84,12 @@ class ChildProcess:
             )
 
     def ask_to_stop(self) -> None:
-        """SIGTERM, without waiting for its end."""
+        """Its stop signal, without waiting for its end."""
         if self._popen is not None and self.running:
-            self._popen.terminate()
+            self._popen.send_signal(self._stop_signal)
 
     def stop(self, *, grace: float = 5.0) -> None:
-        """SIGTERM, and SIGKILL after `grace` seconds; also ends what is left of its process group."""
+        """Its stop signal, and SIGKILL after `grace` seconds; also ends what is left of its process group."""
         if self._popen is None:
             return
         self.ask_to_stop()
@@ -102,7 +109,7 @@ class ChildProcess:
 
     def failure(self, reason: str, *, lines: int = 15) -> ProcessFailed:
         """An error with the place of the log and its last lines."""
-        return ProcessFailed(f"{reason}\nlogs: {self.log.parent}\nlast lines of {self.log.name}:\n{last_lines(self.log, lines)}")
+        return ProcessFailed(reason, f"\nlogs: {self.log.parent}\nlast lines of {self.log.name}:\n{last_lines(self.log, lines)}")
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float, waiting_for: ChildProcess, others: Iterable[ChildProcess] = ()) -> None:

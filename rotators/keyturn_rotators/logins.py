@@ -14,11 +14,17 @@ from keyturn_rotators.errors import Kind, RotationError
 T = TypeVar("T")
 
 
-def valid_login(login: Callable[[Credential], T], *, before: Credential, context: Context) -> T:
+def valid_login(
+    login: Callable[[Credential], T],
+    *,
+    before: Credential,
+    context: Context,
+    differs: Callable[[Credential, Credential], str | None] = Credential.differs_from,
+) -> T:
     """What `login` returns for AWSCURRENT's password, or for AWSPREVIOUS's after a promotion that was taken back.
 
     AWSPREVIOUS's is tried only where AWSCURRENT's is refused, and only for the user and the place of `before`, which is to be made valid.
-    Raises RotationError as `login` does.
+    `differs` names a field of the connection, besides AWS's, that is not the same in two values. Raises RotationError as `login` does.
     """
     current = context.current()
     try:
@@ -27,7 +33,7 @@ def valid_login(login: Callable[[Credential], T], *, before: Credential, context
         previous = context.previous()
         if refused.kind is not Kind.AUTHENTICATION or previous is None:
             raise
-        if previous.username != before.username or previous.differs_from(before):
+        if previous.username != before.username or previous.differs_from(before) or differs(previous, before):
             raise
         return login(previous)
 

@@ -23,6 +23,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip knows
 MODE = 0o100644
 UNIX = 3
 LEVEL = 9
+WRITTEN = frozenset({"__pycache__", "db2dump"})
+"""Folders that are written to where a distribution is installed: by Python, and by IBM's client, which keeps its log there."""
 OF_THE_INSTALLER = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 
 
@@ -85,7 +87,7 @@ def _files_of(found: Distribution) -> Iterator[tuple[str, bytes]]:
     for file in found.files or ():
         path = PurePosixPath(file)
         outside = path.is_absolute() or ".." in path.parts or path.parts[0] == "bin"
-        if outside or "__pycache__" in path.parts or (path.parts[0].endswith(".dist-info") and path.name in OF_THE_INSTALLER):
+        if outside or WRITTEN & set(path.parts) or (path.parts[0].endswith(".dist-info") and path.name in OF_THE_INSTALLER):
             continue
         content = Path(str(file.locate())).read_bytes()
         if file.hash and file.hash.value != _digest(content, file.hash.mode):

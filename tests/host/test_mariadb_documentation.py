@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymysql.err import MySQLError
 from tests.rotators.bench import SUPERUSER
-from tests.rotators.mariadb_programs import install
 from tests.rotators.mysql_benches import MySqlBench, made
+from tests.support.debian import install
 from tests.support.docs import ROOT
 
 from keyturn_lab.backends.mariadb import MariaDb
@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDb]:
-    install()
+    install("mariadb-server-core")
     with MariaDb() as running:
         yield running
 

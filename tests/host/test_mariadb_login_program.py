@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.mariadb_programs import install
+from tests.support.debian import install
 from tests.support.login_programs import client, until
 
 from keyturn_lab.backends.mariadb import MariaDb
@@ -14,7 +14,7 @@ USER, PASSWORD = "visitor", "throw-away"
 
 @pytest.fixture(scope="module")
 def environ() -> Iterator[dict[str, str]]:
-    install()
+    install("mariadb-server-core")
     with MariaDb() as server:
         server.create_app_user(USER, PASSWORD)
         yield {

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pymysql.err import MySQLError
 from tests.rotators.bench import APP
-from tests.rotators.mariadb_programs import install
 from tests.rotators.mysql_benches import MySqlBench, made
+from tests.support.debian import install
 
 from keyturn_lab.backends.mariadb import MariaDb
 from keyturn_rotators.errors import Kind, RotationError
@@ -18,7 +18,7 @@ ALTERNATIONS = 20
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDb]:
-    install()
+    install("mariadb-server-core")
     with MariaDb() as running:
         yield running
 

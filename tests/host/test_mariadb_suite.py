@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import Bench, Capability
-from tests.rotators.mariadb_programs import install
 from tests.rotators.mysql_benches import made
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
 from keyturn_lab.backends.mariadb import MariaDb
 
@@ -16,7 +16,7 @@ COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capabi
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDb]:
-    install()
+    install("mariadb-server-core")
     with MariaDb() as running:
         yield running
 

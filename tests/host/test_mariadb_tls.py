@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pymysql.err import OperationalError
 from tests.rotators.bench import APP
-from tests.rotators.mariadb_programs import install
 from tests.rotators.mysql_benches import PASSWORD, MySqlBench, made
+from tests.support.debian import install
 
-from keyturn_lab.backends.mariadb import MariaDb, MariaDbError
+from keyturn_lab.backends.mariadb import MariaDb
 from keyturn_lab.controlplane.certificates import Authority
+from keyturn_lab.processes import ProcessFailed
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -29,7 +30,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[MariaDb]:
     """It takes connections with TLS only."""
-    install()
+    install("mariadb-server-core")
     with MariaDb(tls=authority.issue("server", common_name="mariadb", hosts=["127.0.0.1"]), plaintext=False) as running:
         yield running
 
@@ -91,7 +92,7 @@ def test_plaintext_is_refused_by_the_server_and_told_as_such(bench: MySqlBench) 
 
 
 def test_a_server_without_tls_gets_no_password_unless_the_secret_says_ssl_false() -> None:
-    install()
+    install("mariadb-server-core")
     with MariaDb(settings={"general-log": "1"}) as plain:
         for strategy in STRATEGIES:
             for bench in made(plain, strategy):
@@ -103,7 +104,7 @@ def test_a_server_without_tls_gets_no_password_unless_the_secret_says_ssl_false(
 
 
 def test_two_servers_run_at_once_and_leave_neither_processes_nor_files() -> None:
-    install()
+    install("mariadb-server-core")
     with MariaDb() as first, MariaDb() as second:
         assert first.port != second.port
         assert first.execute("SELECT 1") == second.execute("SELECT 1") == [(1,)]
@@ -116,8 +117,8 @@ def test_two_servers_run_at_once_and_leave_neither_processes_nor_files() -> None
 
 
 def test_a_server_that_does_not_start_names_its_log() -> None:
-    install()
-    with pytest.raises(MariaDbError) as failed, MariaDb(settings={"no-such-setting": "1"}):
+    install("mariadb-server-core")
+    with pytest.raises(ProcessFailed) as failed, MariaDb(settings={"no-such-setting": "1"}):
         pytest.fail("it started")
     assert "no-such-setting" in str(failed.value)
     log = Path(str(failed.value).split("its log is ")[1].split(",")[0])
@@ -126,7 +127,7 @@ def test_a_server_that_does_not_start_names_its_log() -> None:
 
 
 def test_a_server_ends_with_a_process_that_is_killed_in_its_block() -> None:
-    install()
+    install("mariadb-server-core")
     program = (
         "import time\nfrom keyturn_lab.backends.mariadb import MariaDb\n"
         "with MariaDb() as server:\n    print(server.log.parent, flush=True)\n    time.sleep(600)\n"

@@ -2,8 +2,6 @@
 
 import datetime
 import ipaddress
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,24 +11,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.integration.rotators.worlds import PASSWORD, Shop
+from tests.support.debian import install
 
 from keyturn_lab.backends.postgres import Postgres, Tls
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
-INSTALLATIONS = Path("/usr/lib/postgresql")
 
 
 @pytest.fixture(scope="module")
 def binaries() -> Path:
-    if not list(INSTALLATIONS.glob("*/bin/postgres")) and os.geteuid() == 0:
-        environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-q"], check=True, env=environ, capture_output=True)
-        subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", "postgresql"], check=True, env=environ, capture_output=True)
-    found = sorted(INSTALLATIONS.glob("*/bin/postgres"), key=lambda path: int(path.parents[1].name))
-    assert found, "PostgreSQL is not installed here: apt-get install postgresql"
-    return found[-1].parent
+    return install("postgresql").parent
 
 
 class Authority:

@@ -5,11 +5,12 @@ from contextlib import closing
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
+from tests.rotators.certificates import certificate
 from tests.rotators.rabbitmq_bench import RabbitMqBench, rabbitmq_bench
-from tests.rotators.redis_rabbitmq_programs import certificate, install
+from tests.support.debian import install
 
 from keyturn_lab.backends.http_certificates import Authority
-from keyturn_lab.backends.rabbitmq import PROGRAM, RabbitMq
+from keyturn_lab.backends.rabbitmq import RabbitMq
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -23,7 +24,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[RabbitMq]:
-    install("rabbitmq-server", program=PROGRAM)
+    install("rabbitmq-server")
     with RabbitMq(tls=certificate(authority, "127.0.0.1")) as running:
         yield running
 

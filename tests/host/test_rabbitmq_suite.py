@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import pytest
 from tests.rotators.bench import Bench, Capability
 from tests.rotators.rabbitmq_bench import COMMON, rabbitmq_bench
-from tests.rotators.redis_rabbitmq_programs import install
 from tests.rotators.suite import EngineSuite
+from tests.support.debian import install
 
-from keyturn_lab.backends.rabbitmq import PROGRAM, RabbitMq
+from keyturn_lab.backends.rabbitmq import RabbitMq
 
 pytestmark = pytest.mark.host
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RabbitMq]:
-    install("rabbitmq-server", program=PROGRAM)
+    install("rabbitmq-server")
     with RabbitMq() as running:
         yield running
 

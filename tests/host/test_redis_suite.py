@@ -1,14 +1,14 @@
 """Redis 7 of Debian through the common suite, and over TLS, which the wheel's Redis has not."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
+from tests.rotators.certificates import certificate
 from tests.rotators.redis_bench import RedisBench, redis_bench
 from tests.rotators.redis_cases import failure_of_set, rules_of
-from tests.rotators.redis_rabbitmq_programs import certificate, install
 from tests.rotators.redis_suites import TestAlternatingUsers, TestOverlap, TestSingleUser
+from tests.support.debian import install
 
 from keyturn_lab.backends.http_certificates import Authority
 from keyturn_lab.backends.redis import Redis
@@ -16,13 +16,12 @@ from keyturn_rotators.errors import Kind
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
-PROGRAM = Path("/usr/bin/redis-server")
 __all__ = ["TestAlternatingUsers", "TestOverlap", "TestSingleUser"]  # for pytest, which runs them against this module's server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Redis]:
-    with Redis(program=install("redis-server", program=PROGRAM)) as running:
+    with Redis(program=install("redis-server")) as running:
         yield running
 
 
@@ -44,7 +43,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def over_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBench]:
     """A server that speaks TLS only, secrets without `ssl`, and a process that knows our authority."""
     monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.bundle))
-    program = install("redis-server", program=PROGRAM)
+    program = install("redis-server")
     with Redis(program=program, tls=certificate(authority, "127.0.0.1")) as server, redis_bench(server, "Overlap") as bench:
         for secret in (APP, SUPERUSER):
             bench.edit(secret, ssl=None)

@@ -5,9 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from keyturn_lab.backends import Postgres
+from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
 
 
 @pytest.fixture(scope="session")
 def pg() -> Iterator[Postgres]:
     with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redshift() -> Iterator[RedshiftStandIn]:
+    with RedshiftStandIn() as server:
         yield server

@@ -38,14 +38,14 @@ class Session(Held):
     def is_alive(self) -> bool:
         try:
             self.run("SELECT 1")
-        except (DatabaseError, InterfaceError):
+        except (DatabaseError, InterfaceError, OSError):  # OSError: the server was gone before its farewell was read
             return False
         return True
 
     def close(self) -> None:
         try:
             self._connection.close()
-        except InterfaceError:
+        except (InterfaceError, OSError):
             return  # it was ended
 
 

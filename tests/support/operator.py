@@ -152,7 +152,7 @@ def running_operator(
     """An operator that answers `until`; quick in all that only waits. `settings` are its KEYTURN_… variables, in lower case."""
     (port,) = free_ports(1)
     quick = {
-        "lease_seconds": 5,
+        "lease_seconds": 8,
         "lease_name": name,
         "margin_seconds": 1,
         "stuck_grace_seconds": 1,

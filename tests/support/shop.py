@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.kstatus import check_conditions
-from tests.support.kube import Kube, Object, condition, wait_until
+from tests.support.kube import POLL_SECONDS, Kube, Object, condition, wait_until
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.aws.client import CLIENT_KEY
 from keyturn_lab.controlplane import ControlPlane
+from keyturn_lab.patience import Patience
 
 SLEEPER = "exec sleep 300"  # a pod that only stands there
 
@@ -204,7 +206,13 @@ class Shop:
     # the oracle
 
     def complaints(self) -> list[str]:
-        """What kstatus and Flux would say against any status that is there now."""
+        """What kstatus and Flux would say against any status, once the operator had time for the last change of a test."""
+        patience = Patience(30)
+        while (found := self._complaints()) and not patience.over:
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def _complaints(self) -> list[str]:
         objects = [*self.kube.list("RotatingSecret"), *self.kube.list("RotationRun")]
         return [f"{item['metadata']['name']}: {text}" for item in objects if item.get("status") for text in check_conditions(item)]
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from keyturn_lab.controlplane.binaries import Module, cache_root, complete, digest
-from keyturn_lab.controlplane.build import build
+from keyturn_lab.controlplane.binaries import Module, cache_root
 from keyturn_lab.controlplane.cluster import Cluster
 from keyturn_lab.controlplane.golang import find_go
+from keyturn_lab.go_programs import program
 from keyturn_lab.ports import free_ports
-from keyturn_lab.processes import ChildProcess, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = "rollouts-controller"
 SOURCE = "github.com/argoproj/argo-rollouts"
@@ -29,7 +30,6 @@ MODULE = Module(
     flags=("-ldflags=-s -w",),
     packages={PROGRAM: f"{SOURCE}/cmd/rollouts-controller"},
 )
-READY_WITHIN = 60.0  # seconds; on a quiet machine it takes five
 
 
 class ArgoRollouts:
@@ -38,6 +38,7 @@ class ArgoRollouts:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._cleanup = ExitStack()
+        self._health = 0
 
     def __enter__(self) -> Self:
         try:
@@ -51,29 +52,28 @@ class ArgoRollouts:
         self._cleanup.close()
 
     def _start(self) -> None:
-        controller = program()
+        self._program = program(MODULE)
         crds = [argument for path in crd_files() for argument in ("-f", str(path))]
         self._cluster.kubectl("apply", "--server-side", *crds)
         self._cluster.kubectl("wait", "--for=condition=Established", *crds)
-        health, metrics = free_ports(2)
+        self._cleanup.enter_context(serving(self._launch, answers=self._answers))
+
+    def _launch(self) -> ChildProcess:
+        self._health, metrics = free_ports(2)
         arguments = [
             f"--kubeconfig={self._cluster.kubeconfig}",
             "--leader-elect=false",
-            f"--healthzPort={health}",
+            f"--healthzPort={self._health}",
             f"--metricsPort={metrics}",
         ]
-        process = ChildProcess(PROGRAM, [str(controller), *arguments], log=self._cluster.directory / f"{PROGRAM}.log")
-        self._cleanup.callback(process.stop)
-        process.start()
-        wait_until(lambda: _answers(health), timeout=READY_WITHIN, waiting_for=process)
+        return ChildProcess(PROGRAM, [str(self._program), *arguments], log=self._cluster.directory / f"{PROGRAM}.log")
 
-
-def program() -> Path:
-    """The controller's program; built where the user's cache does not have it, which takes minutes."""
-    directory = cache_root() / digest([MODULE])
-    if not complete(directory, [MODULE]):
-        build(directory, [MODULE])
-    return directory / PROGRAM
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._health}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
 
 
 def crd_files() -> list[Path]:
@@ -87,11 +87,3 @@ def crd_files() -> list[Path]:
     if not found:
         raise LookupError(f"{SOURCE} holds no manifests/crds")
     return found
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

@@ -1,5 +1,5 @@
 """Real servers whose credentials are rotated."""
 
-from keyturn_lab.backends.postgres import Postgres, PostgresError
+from keyturn_lab.backends.postgres import Postgres
 
-__all__ = ["Postgres", "PostgresError"]
+__all__ = ["Postgres"]

@@ -4,12 +4,10 @@ Its programs are Debian's (the package mariadb-server-core), its data is in a fo
 `tls` it has a certificate; with `plugins` it loads what other packages bring, such as ed25519.
 """
 
-import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +20,7 @@ from keyturn_lab.backends.binaries import Account
 from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import failure, serving
 
 PROGRAM = Path("/usr/sbin/mariadbd")
 SYSTEM_TABLES = tuple(
@@ -33,9 +32,6 @@ SYSTEM_TABLES = tuple(
         "maria_add_gis_sp_bootstrap.sql",
     )
 )
-READY_WITHIN = 60.0  # seconds; on a quiet machine it takes one
-STOPPED_WITHIN = 10.0
-START_ATTEMPTS = 3  # another program may take the free port before the server does
 SMALL = ("--no-defaults", "--skip-log-bin", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M")
 SETTINGS = {
     "bind-address": "127.0.0.1",
@@ -44,10 +40,6 @@ SETTINGS = {
     "performance-schema": "0",
     "max-connections": "300",
 }
-
-
-class MariaDbError(RuntimeError):
-    """The server did not start; the message names its log."""
 
 
 class MariaDb(MySqlServer):
@@ -73,14 +65,14 @@ class MariaDb(MySqlServer):
         self._certificate = tls
         self.tls = tls is not None
         self._plugins, self._load = plugins, tuple(load)
-        self._process: ChildProcess | None = None
         self._cleanup = ExitStack()
         self.log = Path()
 
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            self._start()
+            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
+            self._root.unlink()
         except BaseException:
             self._cleanup.close()
             raise
@@ -94,16 +86,9 @@ class MariaDb(MySqlServer):
         """The log of all statements, where the setting general-log is 1."""
         return self._data / "general.log"
 
-    def stop(self) -> None:
-        """Stop the server at once; harmless when it is not running. Its clients are disconnected."""
-        process, self._process = self._process, None
-        if process is not None and process.running:
-            os.kill(process.pid, signal.SIGKILL)  # the data is thrown away
-            process.stop(grace=STOPPED_WITHIN)
-
     def _prepare(self) -> None:
         if not PROGRAM.exists():
-            raise MariaDbError(f"{PROGRAM} is not there: apt-get install mariadb-server-core")
+            raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install mariadb-server-core")
         scratch = Path(tempfile.mkdtemp(prefix="keyturn-mariadb-"))
         self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
         scratch.chmod(0o755)
@@ -139,37 +124,19 @@ class MariaDb(MySqlServer):
         with self.log.open("ab") as log:
             finished = subprocess.run(command, input=statements, stdout=log, stderr=log, cwd="/", check=False)
         if finished.returncode:
-            raise self._failure("the system's tables could not be made")
+            raise failure("the system's tables could not be made", self.log)
 
-    def _start(self) -> None:
-        self._cleanup.callback(self.stop)
+    def _launch(self) -> ChildProcess:
+        self.port = free_port()
         files = [f"--datadir={self._data}", f"--socket={self._data}/socket", f"--pid-file={self._data}/pid", f"--init-file={self._root}"]
-        for attempt in range(START_ATTEMPTS):
-            self.port = free_port()
-            options = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
-            self._process = ChildProcess("mariadbd", self._account.command(PROGRAM, *SMALL, *files, *options), log=self.log, cwd=Path("/"))
-            self._process.start()
-            if self._ready(self._process):
-                self._root.unlink()
-                return
-            if attempt == START_ATTEMPTS - 1 or "Address already in use" not in self.log.read_text(errors="replace"):
-                raise self._failure("the server ended while it started")
+        options = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
+        command = self._account.command(PROGRAM, *SMALL, *files, *options)
+        # SIGKILL: at once, because the data is thrown away.
+        return ChildProcess("mariadbd", command, log=self.log, cwd=Path("/"), stop_signal=signal.SIGKILL)
 
-    def _ready(self, process: ChildProcess) -> bool:
-        deadline = time.monotonic() + READY_WITHIN
-        while process.running:
-            try:
-                self.execute("SELECT 1")
-            except (MySQLError, OSError):
-                if time.monotonic() > deadline:
-                    raise self._failure(f"the server was not ready within {READY_WITHIN:.0f} s") from None
-                time.sleep(0.02)
-            else:
-                return True
-        return False
-
-    def _failure(self, what: str) -> MariaDbError:
-        tail = self.log.read_text(errors="replace").splitlines()[-8:]
-        kept = Path(tempfile.mkstemp(prefix="keyturn-mariadb-", suffix=".log")[1])
-        shutil.copy(self.log, kept)
-        return MariaDbError(f"{what}; its log is {kept}, which ends with:\n" + "\n".join(tail))
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except (MySQLError, OSError):
+            return False
+        return True

@@ -15,14 +15,14 @@ from typing import Self
 from pymysql.err import MySQLError
 
 from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
-from keyturn_lab.controlplane.binaries import Module, cache_root, complete, digest
-from keyturn_lab.controlplane.build import build
+from keyturn_lab.controlplane.binaries import Module
+from keyturn_lab.go_programs import program
 from keyturn_lab.ports import free_port
-from keyturn_lab.processes import ChildProcess, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = "keyturn-mysql-wire"
 MODULE = Module(directory=Path(__file__).parent / "modules" / "mysql_wire", flags=("-ldflags=-s -w",), packages={PROGRAM: "."})
-READY_WITHIN = 60.0  # seconds; on a quiet machine it takes a third of one
 
 
 class MySqlWire(MySqlServer):
@@ -37,7 +37,9 @@ class MySqlWire(MySqlServer):
 
     def __enter__(self) -> Self:
         try:
-            self._start()
+            self._scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mysql-wire-")))
+            self._program = program(MODULE)
+            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
         except BaseException:
             self._cleanup.close()
             raise
@@ -51,16 +53,10 @@ class MySqlWire(MySqlServer):
         """It knows no patterns."""
         return database
 
-    def _start(self) -> None:
+    def _launch(self) -> ChildProcess:
         self.port = free_port()
-        scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mysql-wire-")))
-        arguments = [f"{self.host}:{self.port}", str(self._certificate.certificate), str(self._certificate.key)]
-        process = ChildProcess(
-            "mysql-wire", [str(program()), *arguments], log=scratch / "log", env=os.environ | {"ROOT_PASSWORD": self._password}
-        )
-        self._cleanup.callback(process.stop)
-        process.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=process)
+        command = [str(self._program), f"{self.host}:{self.port}", str(self._certificate.certificate), str(self._certificate.key)]
+        return ChildProcess("mysql-wire", command, log=self._scratch / "log", env=os.environ | {"ROOT_PASSWORD": self._password})
 
     def _answers(self) -> bool:
         try:
@@ -71,11 +67,3 @@ class MySqlWire(MySqlServer):
 
     def _create_user(self, username: str, password: str, *, host: str) -> None:
         self.execute("CREATE USER %s@%s IDENTIFIED WITH caching_sha2_password BY %s", username, host, password)
-
-
-def program() -> Path:
-    """The server's program; built where the user's cache does not have it, which takes minutes."""
-    directory = cache_root() / digest([MODULE])
-    if not complete(directory, [MODULE]):
-        build(directory, [MODULE])
-    return directory / PROGRAM

@@ -4,13 +4,11 @@ The server asks everybody for a SCRAM password, as a server in production does. 
 installation is run, and with `tls` it gets a certificate.
 """
 
-import os
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,13 +22,11 @@ from pg8000.native import Connection, identifier, literal
 from keyturn_lab.backends import binaries as programs
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import failure, serving
 
 SUPERUSER = "postgres"
-READY_WITHIN = 20.0  # seconds; on a quiet machine it takes one
-STOPPED_WITHIN = 10.0
 CLIENT_TIMEOUT = 30.0
 INITDB = ("--auth=scram-sha-256", "--no-sync", "--no-instructions")
-START_ATTEMPTS = 3  # another program may take the free port before the server does
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -39,11 +35,7 @@ SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "200",
 }
-HBA = "{connection} all all 127.0.0.1/32 scram-sha-256\n"
-
-
-class PostgresError(RuntimeError):
-    """The server did not start or stop; the message names its log."""
+HBA = "{connection} all all 127.0.0.1/32 {method}\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +59,14 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
         tls: Tls | None = None,
         plaintext: bool = True,
+        method: str = "scram-sha-256",
     ) -> None:
-        """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf."""
+        """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf, `method` of pg_hba.conf."""
         self._binaries = binaries or programs.wheel()
         self._settings = SETTINGS | dict(settings or {})
         self._tls = tls
         self._plaintext = plaintext
-        self._process: ChildProcess | None = None
+        self._method = method
         self._cleanup = ExitStack()
         self._password = secrets.token_urlsafe(24)
         self.port = 0
@@ -89,7 +82,7 @@ class Postgres:
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            self._start()
+            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
         except BaseException:
             self._cleanup.close()
             raise
@@ -177,11 +170,11 @@ class Postgres:
             )
         password_file.unlink()
         if finished.returncode:
-            raise self._failure("initdb failed")
+            raise failure("initdb failed", self.log)
 
     def _configure(self) -> None:
         connections = [name for name, wanted in (("hostssl", self._tls), ("hostnossl", self._plaintext)) if wanted]
-        (self._data / "pg_hba.conf").write_text("".join(HBA.format(connection=name) for name in connections))
+        (self._data / "pg_hba.conf").write_text("".join(HBA.format(connection=name, method=self._method) for name in connections))
         if self._tls:
             self._settings |= {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
             for source, name in ((self._tls.certificate, "server.crt"), (self._tls.key, "server.key")):
@@ -189,41 +182,16 @@ class Postgres:
                 (self._data / name).chmod(0o600)
                 self._account.own(self._data / name)
 
-    def _start(self) -> None:
-        self._cleanup.callback(self.stop)
-        for attempt in range(START_ATTEMPTS):
-            self.port = free_port()
-            options = [f"-c{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
-            command = self._account.command(self._binaries / "postgres", "-D", str(self._data), *options)
-            self._process = ChildProcess("postgres", command, log=self.log, cwd=Path("/"))
-            self._process.start()
-            if self._ready(self._process):
-                return
-            if attempt == START_ATTEMPTS - 1 or "Address already in use" not in self.log.read_text(errors="replace"):
-                raise self._failure("the server ended while it started")
+    def _launch(self) -> ChildProcess:
+        self.port = free_port()
+        options = [f"-c{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
+        command = self._account.command(self._binaries / "postgres", "-D", str(self._data), *options)
+        # SIGQUIT: at once, without a last checkpoint, because the data is thrown away.
+        return ChildProcess("postgres", command, log=self.log, cwd=Path("/"), stop_signal=signal.SIGQUIT)
 
-    def _ready(self, process: ChildProcess) -> bool:
-        deadline = time.monotonic() + READY_WITHIN
-        while process.running:
-            try:
-                self.execute("SELECT 1")
-            except (InterfaceError, DatabaseError):
-                if time.monotonic() > deadline:
-                    raise self._failure(f"the server was not ready within {READY_WITHIN:.0f} s") from None
-                time.sleep(0.02)
-            else:
-                return True
-        return False
-
-    def stop(self) -> None:
-        """Stop the server; harmless when it is not running. Its clients are disconnected."""
-        process, self._process = self._process, None
-        if process is not None and process.running:
-            os.kill(process.pid, signal.SIGQUIT)  # at once, without a last checkpoint: the data is thrown away
-            process.stop(grace=STOPPED_WITHIN)
-
-    def _failure(self, what: str) -> PostgresError:
-        tail = self.log.read_text(errors="replace").splitlines()[-8:]
-        kept = Path(tempfile.mkstemp(prefix="keyturn-postgres-", suffix=".log")[1])
-        shutil.copy(self.log, kept)
-        return PostgresError(f"{what}; its log is {kept}, which ends with:\n" + "\n".join(tail))
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except (InterfaceError, DatabaseError):
+            return False
+        return True

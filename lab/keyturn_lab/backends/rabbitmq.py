@@ -21,13 +21,13 @@ from urllib.parse import quote
 from keyturn_lab.backends.amqp_client import AmqpConnection, AmqpRefused
 from keyturn_lab.backends.binaries import Account
 from keyturn_lab.ports import free_ports
-from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PORT_MAPPER = Path("/usr/bin/epmd")
 ROOT = "root"
 READY_WITHIN = 120.0  # seconds; on a quiet machine it takes five
-START_ATTEMPTS = 3  # another program may take a free port before the server does
 CLIENT_TIMEOUT = 30.0
 
 
@@ -51,6 +51,7 @@ class RabbitMq:
         self._tls = tls
         self._password = secrets.token_urlsafe(24)
         self._cleanup = ExitStack()
+        self._attempt = ExitStack()
 
     def __repr__(self) -> str:
         return f"RabbitMq({self.host}:{self.port})"
@@ -119,20 +120,16 @@ class RabbitMq:
     def _start(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install rabbitmq-server")
-        for attempt in range(START_ATTEMPTS):
-            try:
-                self._launch()
-            except ProcessFailed as failed:
-                self._cleanup.close()
-                if attempt == START_ATTEMPTS - 1 or "eaddrinuse" not in str(failed).lower():
-                    raise
-            else:
-                return
+        self._cleanup.callback(self._attempt.close)
+        # Without much grace: the data is thrown away.
+        self._cleanup.enter_context(serving(self._launch, answers=self._answers, within=READY_WITHIN, grace=0.5))
 
-    def _launch(self) -> None:
+    def _launch(self) -> ChildProcess:
+        """The server; its port mapper is started, in the place of an earlier attempt's."""
+        self._attempt.close()
         account = Account.unprivileged()
         scratch = Path(tempfile.mkdtemp(prefix="keyturn-rabbitmq-"))
-        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        self._attempt.callback(shutil.rmtree, scratch, ignore_errors=True)
         account.own(scratch)
         self.port, self.api_port, self.tls_port, self.tls_api_port, dist_port, mapper_port = free_ports(6)
         self._configure(scratch, account)
@@ -152,13 +149,10 @@ class RabbitMq:
             "ERL_EPMD_PORT": str(mapper_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
-        mapper = ChildProcess("epmd", account.command(PORT_MAPPER), log=scratch / "epmd.log", env=environment, cwd=scratch)
-        self._cleanup.callback(mapper.stop)
-        mapper.start()
-        server = ChildProcess("rabbitmq", account.command(PROGRAM), log=scratch / "log", env=environment, cwd=scratch)
-        self._cleanup.callback(server.stop, grace=0.5)  # the data is thrown away
-        server.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=server, others=[mapper])
+        self._mapper = ChildProcess("epmd", account.command(PORT_MAPPER), log=scratch / "epmd.log", env=environment, cwd=scratch)
+        self._attempt.callback(self._mapper.stop)
+        self._mapper.start()
+        return ChildProcess("rabbitmq", account.command(PROGRAM), log=scratch / "log", env=environment, cwd=scratch)
 
     def _configure(self, scratch: Path, account: Account) -> None:
         settings = {
@@ -185,8 +179,9 @@ class RabbitMq:
             account.own(path)
 
     def _answers(self) -> bool:
+        self._mapper.check()
         try:
             self.api("GET", "overview")
-        except (HTTPError, URLError, OSError):
+            return self.accepts(ROOT, self._password)
+        except (HTTPError, URLError, OSError, AmqpRefused):  # the API may answer before the port for clients is open
             return False
-        return self.accepts(ROOT, self._password)

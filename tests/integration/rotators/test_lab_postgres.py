@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pg8000.exceptions import DatabaseError, InterfaceError
 
-from keyturn_lab.backends import Postgres, PostgresError
+from keyturn_lab.backends import Postgres
+from keyturn_lab.processes import ProcessFailed
 
 
 def test_it_is_the_real_thing_and_asks_even_its_superuser_for_a_scram_password(pg: Postgres) -> None:
@@ -69,7 +70,7 @@ def _interrupted_in(server: Postgres) -> None:
 
 
 def test_a_server_that_does_not_start_names_its_log(tmp_path: Path) -> None:
-    with pytest.raises(PostgresError) as failed, Postgres(settings={"no_such_setting": "1"}):
+    with pytest.raises(ProcessFailed) as failed, Postgres(settings={"no_such_setting": "1"}):
         pytest.fail("it started")
     assert "no_such_setting" in str(failed.value)
     log = Path(str(failed.value).split("its log is ")[1].split(",")[0])

@@ -88,6 +88,19 @@ def test_a_previous_version_is_not_tried_for_a_pending_one_of_another_user_or_pl
     assert door.tried == ["current"]
 
 
+def test_a_previous_version_is_not_tried_where_the_engine_names_a_field_that_differs() -> None:
+    door = Door(current=Kind.AUTHENTICATION)
+    store = DictionaryStore(app=json.dumps(APP | {"password": CURRENT_PASSWORD}))
+    store.values["app"]["v0"] = json.dumps(APP | {"password": PREVIOUS_PASSWORD, "vhost": "other"})
+    store.label("app", PREVIOUS, "v0")
+    context = Context(store, "app", Deadline.after(60))
+    with pytest.raises(RotationError, match="current refused"):
+        valid_login(
+            door, before=PENDING, context=context, differs=lambda one, other: "vhost" if one.get("vhost") != other.get("vhost") else None
+        )
+    assert door.tried == ["current"]
+
+
 def test_other_fields_may_differ() -> None:
     assert logged_in(Door(current=Kind.AUTHENTICATION), previous=APP | {"comment": "edited"}) == "previous"
 

@@ -1,0 +1,31 @@
+"""What a user may do, as statements that give it and take it, for back ends whose grants are statements.
+
+Two users may do the same when the same statements, with the name left out, describe both. What is granted in a way that an engine does not
+know is described too, so that it is told and never passed over.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One right. A name between the halves of `give` or `take` makes a statement; `order`: what must be given first."""
+
+    order: int
+    give: tuple[str, str]
+    take: tuple[str, str]
+    known: bool = True  # otherwise its statements are for a person, who knows what they stand for
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement; one that is not `known` is not run."""
+
+    statement: str
+    known: bool = True
+
+
+def changes(*, wanted: frozenset[Right], found: frozenset[Right], name: str) -> list[Change]:
+    """What makes the rights of `name`, as the back end quotes it, those that are wanted."""
+    taken = [Change(name.join(right.take), right.known) for right in sorted(found - wanted)]
+    return taken + [Change(name.join(right.give), right.known) for right in sorted(wanted - found)]

@@ -1,0 +1,178 @@
+"""What the engine takes for granted of ibm_db_dbi: names, errors, and the TLS of IBM's client, against a listener that shakes hands."""
+
+import inspect
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import ibm_db_dbi
+import pytest
+from tests.rotators.db2_fake import FakeConnection, FakeCursor, FakeDb2, FakeUser, failed
+
+from keyturn_lab.controlplane.certificates import Authority
+from keyturn_lab.ports import free_port
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.db2 import connection
+from keyturn_rotators.engines.db2.connection import Session, authorities, identifier
+from keyturn_rotators.engines.db2.explanations import code_of, explained, is_of_tls
+from keyturn_rotators.errors import Kind, RotationError
+
+PASSWORD = "Canary-password-of-the-app"
+
+
+class SecureListener:
+    """Shakes hands by TLS for the host `localhost`, and hangs up at the first word."""
+
+    def __init__(self, authority: Authority) -> None:
+        pair = authority.issue("db2", common_name="localhost", hosts=["localhost"])
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(pair.certificate, pair.key)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.heard = b""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client, suppress(OSError), self._context.wrap_socket(client, server_side=True) as secured:
+                self.heard += secured.recv(4096)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def listener(authority: Authority) -> Iterator[SecureListener]:
+    running = SecureListener(authority)
+    yield running
+    running.close()
+
+
+def login(port: int, *, host: str = "localhost", tls: bool = True) -> Credential:
+    fields = {"host": host, "port": port, "username": "app", "password": PASSWORD, "ssl": tls, "dbname": "orders"}
+    return Credential(fields)
+
+
+def refusal(credential: Credential, *, within: float = 60.0) -> RotationError:
+    with pytest.raises(RotationError) as refused:
+        Session(credential, deadline=Deadline.after(within))
+    assert PASSWORD not in str(refused.value)
+    return refused.value
+
+
+# the real driver
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(listener: SecureListener) -> None:
+    assert refusal(login(listener.port)).kind is Kind.TLS
+    assert listener.heard == b""
+
+
+def test_a_certificate_for_another_host_is_refused(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    assert refusal(login(listener.port, host="127.0.0.1")).kind is Kind.TLS
+    assert listener.heard == b""
+
+
+def test_a_certificate_for_the_host_is_taken(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    error = refusal(login(listener.port))
+    assert error.kind is Kind.NETWORK, f"it hangs up after the handshake: {error}"
+    assert listener.heard
+
+
+@pytest.mark.parametrize(("host", "known"), [("localhost", False), ("127.0.0.1", True)])
+def test_the_driver_itself_refuses_a_certificate_that_is_not_trusted(
+    listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch, host: str, known: bool
+) -> None:
+    """Without our own look at the server before, as if somebody had come between since."""
+    monkeypatch.setattr(connection, "_greet", lambda credential, deadline: None)
+    if known:
+        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    assert refusal(login(listener.port, host=host)).kind is Kind.TLS
+    assert listener.heard == b""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_never_answers_ends_with_the_step(tls: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert refusal(login(silent.getsockname()[1], tls=tls), within=1.0).kind is Kind.NETWORK
+
+
+def test_a_host_where_nobody_listens_is_a_network_failure() -> None:
+    assert refusal(login(free_port(), tls=False)).kind is Kind.NETWORK
+
+
+def test_amazon_rdss_authorities_are_trusted_where_no_others_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Path(authorities()).read_text().count("BEGIN CERTIFICATE") > 50
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    with pytest.raises(RotationError, match="not there"):
+        authorities()
+
+
+# the fake keeps to the driver
+
+
+def test_the_fakes_connection_and_cursor_have_the_drivers_names_and_parameters() -> None:
+    for name in ("close", "cursor"):
+        assert hasattr(ibm_db_dbi.Connection, name)
+        assert hasattr(FakeConnection, name)
+    for name in ("execute", "fetchall", "close"):
+        real = list(inspect.signature(getattr(ibm_db_dbi.Cursor, name)).parameters)
+        assert list(inspect.signature(getattr(FakeCursor, name)).parameters) == real
+    assert hasattr(ibm_db_dbi.Cursor, "description")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (-30082, Kind.AUTHENTICATION),
+        (-1060, Kind.PERMISSION),
+        (-551, Kind.PERMISSION),
+        (-438, Kind.POLICY),
+        (-30061, Kind.POLICY),
+    ],
+)
+def test_errors_keep_their_number_in_the_drivers_own_classes_and_are_sorted_by_who_can_mend_them(code: int, kind: Kind) -> None:
+    error = failed(code, "words")
+    assert isinstance(error, ibm_db_dbi.Error)
+    assert code_of(str(error)) == code
+    assert explained(code)[0] is kind
+
+
+@pytest.mark.parametrize(
+    ("reason", "protocol", "tls"), [(414, "SSL", True), (410, "SSL", True), (420, "SSL", False), (115, "TCP/IP", False)]
+)
+def test_a_failed_handshake_is_told_from_a_host_that_is_down(reason: int, protocol: str, tls: bool) -> None:
+    said = f'SQL30081N Communication protocol being used: "{protocol}". Protocol specific error code(s): "{reason}", "*", "*".'
+    assert is_of_tls(said) is tls
+
+
+def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_it_does_not_know() -> None:
+    with FakeDb2() as server:
+        with pytest.raises(TypeError):
+            server.connect("PORT=1;", encrypt=True)
+        with pytest.raises(AssertionError, match="no such option"):
+            server.connect(f"PORT={server.port};ENCRYPT=yes;")
+        server.users["app"] = FakeUser(password=PASSWORD)
+        with pytest.raises(AssertionError, match="does not know"):
+            FakeConnection(server, "app", PASSWORD, "rdsadmin").execute("CALL rdsadmin.list_users()", [])
+
+
+def test_names_are_quoted_by_the_servers_rule() -> None:
+    assert identifier('we"ird') == '"we""ird"'

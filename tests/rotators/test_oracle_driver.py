@@ -1,0 +1,202 @@
+"""What the engine takes for granted of oracledb: names, errors, TLS and time-outs of the real driver; of a rollover period, by the fake."""
+
+import asyncio
+import inspect
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import oracledb
+import pytest
+from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle, FakeUser, failed
+
+from keyturn_lab.controlplane.certificates import Authority
+from keyturn_lab.ports import free_port
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.oracle.connection import Session, identifier, logs_in, user_name
+from keyturn_rotators.engines.oracle.explanations import explained
+from keyturn_rotators.errors import Kind, RotationError
+
+FIRST, SECOND, THIRD = "First-password", "Second-password", "Third-password"
+
+
+class SecureListener:
+    """Shakes hands by TLS and says nothing more: as far as a server goes that is no Oracle."""
+
+    def __init__(self, authority: Authority, *hosts: str) -> None:
+        pair = authority.issue("oracle", common_name=hosts[0], hosts=hosts)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(pair.certificate, pair.key)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.heard = b""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client, suppress(OSError), self._context.wrap_socket(client, server_side=True) as secured:
+                self.heard += secured.recv(4096)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def listener(authority: Authority) -> Iterator[SecureListener]:
+    running = SecureListener(authority, "localhost")
+    yield running
+    running.close()
+
+
+def login(port: int, *, password: str = FIRST, host: str = "localhost", tls: bool = True, user: str = "app") -> Credential:
+    fields = {"host": host, "port": port, "username": user, "password": password, "ssl": tls, "dbname": "ORCL"}
+    return Credential(fields)
+
+
+def refusal(credential: Credential, *, within: float = 60.0) -> RotationError:
+    with pytest.raises(RotationError) as refused:
+        Session(credential, deadline=Deadline.after(within))
+    assert FIRST not in str(refused.value)
+    return refused.value
+
+
+# the real driver
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(listener: SecureListener) -> None:
+    error = refusal(login(listener.port))
+    assert (error.kind, "not trusted" in str(error)) == (Kind.TLS, True)
+    assert listener.heard == b""
+
+
+def test_a_certificate_for_another_host_is_refused(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    error = refusal(login(listener.port, host="127.0.0.1"))
+    assert (error.kind, "DPY-6006" in str(error)) == (Kind.TLS, True)
+    assert listener.heard == b""
+
+
+def test_a_certificate_for_the_host_is_taken(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    error = refusal(login(listener.port))
+    assert error.kind is Kind.NETWORK, f"it hangs up after the handshake: {error}"
+    assert listener.heard
+
+
+def test_a_server_without_tls_is_told_as_such() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def answer() -> None:
+            with plain.accept()[0] as client:
+                client.recv(4096)
+                client.sendall(b"no TLS here")
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert refusal(login(plain.getsockname()[1])).kind is Kind.TLS
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_never_answers_ends_with_the_step(tls: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert refusal(login(silent.getsockname()[1], tls=tls), within=0.5).kind is Kind.NETWORK
+
+
+def test_a_host_where_nobody_listens_is_a_network_failure() -> None:
+    assert refusal(login(free_port(), tls=False)).kind is Kind.NETWORK
+
+
+def test_the_fakes_connection_and_cursor_have_the_drivers_names_and_parameters() -> None:
+    for fake, real in ((FakeConnection, oracledb.AsyncConnection), (FakeCursor, oracledb.AsyncCursor)):
+        for name in ("close", "cursor", "execute", "fetchall", "callfunc", "description"):
+            if hasattr(fake, name) and not (fake is FakeConnection and name == "execute"):
+                assert hasattr(real, name), name
+    for name in ("execute", "callfunc", "fetchall"):
+        real_parameters = list(inspect.signature(getattr(oracledb.AsyncCursor, name)).parameters)
+        fake_parameters = list(inspect.signature(getattr(FakeCursor, name)).parameters)
+        assert real_parameters[: len(fake_parameters)] == fake_parameters
+
+
+@pytest.mark.parametrize("code", [1017, 28000, 1045, 1031, 28007, 942, 1920])
+def test_an_error_of_the_server_keeps_its_number_in_the_drivers_own_class(code: int) -> None:
+    error = failed(code, "words")
+    assert isinstance(error, oracledb.DatabaseError)
+    assert error.args[0].full_code == f"ORA-{code:05}"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ORA-01017", Kind.AUTHENTICATION),
+        ("ORA-28000", Kind.AUTHENTICATION),
+        ("ORA-01045", Kind.PERMISSION),
+        ("ORA-28003", Kind.POLICY),
+        ("ORA-20001", Kind.POLICY),
+        ("DPY-6006", Kind.TLS),
+        ("ORA-12514", Kind.POLICY),
+        ("ORA-00600", Kind.SERVER),
+    ],
+)
+def test_errors_are_sorted_by_who_can_mend_them(code: str, kind: Kind) -> None:
+    assert explained(code)[0] is kind
+
+
+def test_names_are_in_capitals_unless_the_secret_quotes_them() -> None:
+    assert [user_name(login(1, user=user)) for user in ("app", "App", '"App"')] == ["APP", "APP", "App"]
+    assert identifier("App x") == '"App x"'
+    with pytest.raises(RotationError, match="no name of a user"):
+        user_name(login(1, user='a"b'))
+
+
+# what the manuals say of a rollover period, and the fake keeps to
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOracle]:
+    with FakeOracle() as running:
+        monkeypatch.setattr(oracledb, "connect_async", running.connect)
+        running.users["APP"] = FakeUser(password=FIRST, privileges={("CREATE SESSION", "NO")}, rollover="1")
+        yield running
+
+
+def change(fake: FakeOracle, sql: str, password: str = FIRST) -> None:
+    with Session(login(fake.port, password=password, host="127.0.0.1", tls=False), deadline=Deadline.after(60)) as session:
+        session.run(sql)
+
+
+def taken(fake: FakeOracle, *passwords: str) -> list[bool]:
+    there = [login(fake.port, password=one, host="127.0.0.1", tls=False) for one in passwords]
+    return [logs_in(one, deadline=Deadline.after(60)) for one in there]
+
+
+def test_in_a_rollover_period_the_first_and_the_latest_password_are_taken(fake: FakeOracle) -> None:
+    change(fake, f'ALTER USER "APP" IDENTIFIED BY "{SECOND}" REPLACE "{FIRST}"')
+    assert taken(fake, FIRST, SECOND, THIRD) == [True, True, False]
+    change(fake, f'ALTER USER "APP" IDENTIFIED BY "{THIRD}" REPLACE "{FIRST}"')
+    assert taken(fake, FIRST, SECOND, THIRD) == [True, False, True]
+
+
+def test_ending_the_rollover_period_leaves_the_latest_password(fake: FakeOracle) -> None:
+    change(fake, f'ALTER USER "APP" IDENTIFIED BY "{SECOND}" REPLACE "{FIRST}"')
+    change(fake, 'ALTER USER "APP" EXPIRE PASSWORD ROLLOVER PERIOD')
+    assert taken(fake, FIRST, SECOND) == [False, True]
+
+
+def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_it_does_not_know(fake: FakeOracle) -> None:
+    with pytest.raises(TypeError):
+        asyncio.run(fake.connect(port=fake.port, encrypt=True))
+    with pytest.raises(AssertionError, match="does not know"):
+        change(fake, 'ALTER USER "APP" PASSWORD EXPIRE')
