@@ -10,7 +10,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.db2.connection import FORBIDDEN, PORT, RDSADMIN, Session, logs_in
 from keyturn_rotators.engines.db2.users import set_password
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -63,23 +63,8 @@ class SingleUser:
     def _change(self, pending: Credential, context: Context, *, locked: Callable[[], None]) -> None:
         """`locked` is called before anything is changed; the server has no lock that would keep others out."""
         superuser = self._superuser.login(pending, context, port=PORT, users=(pending.username,))
-        _login_before(pending, context)
+        # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
+        valid_login(lambda valid: Session(valid, deadline=context.deadline).close(), before=pending, context=context)
         with Session(superuser, deadline=context.deadline, database=RDSADMIN) as rds:
             locked()
             set_password(rds, pending, deadline=context.deadline)
-
-
-def _login_before(pending: Credential, context: Context) -> None:
-    """Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
-
-    That is AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back.
-    """
-    try:
-        Session(context.current(), deadline=context.deadline).close()
-    except RotationError as refused:
-        previous = context.previous()
-        if refused.kind is not Kind.AUTHENTICATION or previous is None:
-            raise
-        if previous.username != pending.username or previous.differs_from(pending):
-            raise
-        Session(previous, deadline=context.deadline).close()

@@ -11,7 +11,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.oracle.connection import PORT, Session, logs_in, user_name
 from keyturn_rotators.engines.oracle.users import FORBIDDEN, LONGEST_PASSWORD, end_rollover, lock, set_password
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -79,8 +79,9 @@ class SingleUser:
 
     def _passwords(self, other: Credential, context: Context, sessions: ExitStack) -> "Passwords":
         """Whoever may change the user's password, with the lock where there is a superuser, who has one."""
-        itself, valid = _login_before(other, context)
-        sessions.enter_context(itself)
+        itself, valid = valid_login(
+            lambda valid: (sessions.enter_context(Session(valid, deadline=context.deadline)), valid), before=other, context=context
+        )
         if not (self._superuser.secret or context.current().superuser_secret):
             return Passwords(itself, None, valid)
         superuser = self._superuser.login(other, context, port=PORT, users=(other.username,))
@@ -112,17 +113,3 @@ class Passwords:
         if "ROLLOVER" in str(status):
             self.change(self._valid)
             end_rollover(self._admin or self.itself, self.itself.user)
-
-
-def _login_before(pending: Credential, context: Context) -> tuple[Session, Credential]:
-    """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-    current = context.current()
-    try:
-        return Session(current, deadline=context.deadline), current
-    except RotationError as refused:
-        previous = context.previous()
-        if refused.kind is not Kind.AUTHENTICATION or previous is None:
-            raise
-        if previous.username != pending.username or previous.differs_from(pending):
-            raise
-        return Session(previous, deadline=context.deadline), previous

@@ -12,7 +12,7 @@ from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, logs_in
 from keyturn_rotators.engines.sqlserver.logins import LONGEST_PASSWORD, is_contained, lock, set_password
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -65,8 +65,9 @@ class SingleUser:
     def _change(self, pending: Credential, context: Context, *, locked: Callable[[], None]) -> None:
         """`locked` is called once nobody else can change the password."""
         with ExitStack() as sessions:
-            itself, valid = _login_before(pending, context)
-            sessions.enter_context(itself)
+            itself, valid = valid_login(
+                lambda valid: (sessions.enter_context(_login(valid, context.deadline)), valid), before=pending, context=context
+            )
             contained = is_contained(itself)
             if not (self._superuser.secret or context.current().superuser_secret):
                 lock(itself, pending.username, deadline=context.deadline)
@@ -89,17 +90,3 @@ def _login(credential: Credential, deadline: Deadline) -> Session:
 
 def _taken(credential: Credential, deadline: Deadline) -> bool:
     return logs_in(credential, deadline=deadline, database=credential.database(MASTER))
-
-
-def _login_before(pending: Credential, context: Context) -> tuple[Session, Credential]:
-    """A login with the password that is valid now: AWSCURRENT's, or AWSPREVIOUS's after a promotion that was taken back."""
-    current = context.current()
-    try:
-        return _login(current, context.deadline), current
-    except RotationError as refused:
-        previous = context.previous()
-        if refused.kind is not Kind.AUTHENTICATION or previous is None:
-            raise
-        if previous.username != pending.username or previous.differs_from(pending):
-            raise
-        return _login(previous, context.deadline), previous
