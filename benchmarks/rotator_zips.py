@@ -44,6 +44,9 @@ SLOWER = {
     "activedirectory": "ldap3 imports the extensions of all directories, and a directory for tests",
     "ldap": "ldap3 imports the extensions of all directories, and a directory for tests",
     "mongodb": "pymongo imports both of its clients, the asynchronous one too",
+    "oracle": "oracledb imports its pools, its compiled core and cryptography",
+    "redshift": "redshift_connector imports all of its ways to sign in",
+    "redshift_serverless": "redshift_connector imports all of its ways to sign in",
     "ssh": "paramiko imports cryptography with all of its algorithms",
 }
 

@@ -1,4 +1,4 @@
-"""The live suite's bench: what is run against real servers only must not fail there for reasons of its own."""
+"""The bench of the live suite (tests/live), tried on a fake: what runs against real servers only shall not fail there by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -35,13 +35,13 @@ def bench() -> Iterator[MongoBench]:
 
 
 def test_the_superuser_of_the_page_has_the_role_that_the_tests_run_with() -> None:
-    [block] = [block for block in blocks("js") if "keyturn_admin" in block]
+    [block] = [block for block in blocks("text") if "keyturn_admin" in block]
     roles = {(role, database) for role, database in re.findall(r'\{role: "(\w+)", db: "(\w+)"\}', block)}
     assert roles == ADMIN.roles
 
 
 def test_the_role_of_a_user_that_changes_its_own_password_is_the_one_that_the_tests_run_with() -> None:
-    [block] = [block for block in blocks("js") if "changeOwnPassword" in block]
+    [block] = [block for block in blocks("text") if "changeOwnPassword" in block]
     name, database = OWN_PASSWORD
     assert f'db.getSiblingDB("{database}").createRole({{role: "{name}"' in block
     assert f'grantRolesToUser("app", ["{name}"])' in block

@@ -14,7 +14,7 @@ from tests.unit.packaging.dockerfile import ROOT, build, context, stages
 TIMEOUT = 600
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The builder stage's working directory after all its commands."""
     return build(stages()["builder"], tmp_path_factory.mktemp("image"))
