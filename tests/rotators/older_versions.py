@@ -157,6 +157,16 @@ class OlderVersions(Cases, complete=False):
             bench.step(Step.RESTORE, old_version)
         assert bench.can_login(bench.pending)
 
+    @needs(Capability.RESTORE, Capability.PASSWORD, Capability.HOST)
+    def test_a_version_of_another_user_is_not_restored(self, bench: Bench) -> None:
+        old_version = bench.current_version()
+        bench.rotate()
+        bench.store.values[APP][old_version] = bench.version(old_version).replaced(username="somebody_else").to_json()
+        with pytest.raises(RotationError) as refused:
+            bench.step(Step.RESTORE, old_version)
+        assert refused.value.kind is Kind.POLICY
+        assert bench.can_login(bench.current)
+
     @needs(Capability.RESTORE)
     @pytest.mark.timeout(1800)
     def test_wherever_restoring_dies_the_next_attempt_completes_it(self, bench: Bench) -> None:

@@ -10,7 +10,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.db2.connection import FORBIDDEN, PORT, RDSADMIN, Session, logs_in
 from keyturn_rotators.engines.db2.users import set_password
-from keyturn_rotators.logins import valid_login
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -57,6 +57,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
+        same_user(old, context.current())
         if not logs_in(old, deadline=context.deadline):
             self._change(old, context, locked=context.confirm_idle)
 

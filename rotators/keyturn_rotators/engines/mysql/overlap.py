@@ -19,6 +19,7 @@ from keyturn_rotators.engines.mysql.connection import PORT, Session, logs_in
 from keyturn_rotators.engines.mysql.explanations import MISSING_CURRENT_PASSWORD
 from keyturn_rotators.engines.mysql.locking import lock
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import same_user
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -66,6 +67,7 @@ class Overlap:
         The server does not know with which password a session of the user was opened, so none is ended.
         """
         current = context.current()
+        same_user(old, current)
         with ExitStack() as sessions:
             passwords = self._passwords(old, context, sessions)
             context.confirm_idle()
@@ -77,6 +79,7 @@ class Overlap:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The old password is added again, and the current one stays valid."""
+        same_user(old, context.current())
         if logs_in(old, deadline=context.deadline):
             return
         with ExitStack() as sessions:

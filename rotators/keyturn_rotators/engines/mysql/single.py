@@ -14,7 +14,7 @@ from keyturn_rotators.engines.mysql.connection import PORT, Session, logs_in
 from keyturn_rotators.engines.mysql.explanations import MISSING_CURRENT_PASSWORD, PASSWORD_POLICY
 from keyturn_rotators.engines.mysql.locking import lock
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.logins import valid_login
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -62,6 +62,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
+        same_user(old, context.current())
         if not logs_in(old, deadline=context.deadline):
             self._change(old, context, locked=context.confirm_idle)
 

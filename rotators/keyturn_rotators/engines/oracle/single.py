@@ -11,7 +11,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.oracle.connection import PORT, Session, logs_in, user_name
 from keyturn_rotators.engines.oracle.users import FORBIDDEN, LONGEST_PASSWORD, end_rollover, lock, set_password
-from keyturn_rotators.logins import valid_login
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -62,6 +62,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back. Without a rollover time the current one is dead then: the version must be promoted next."""
+        same_user(old, context.current())
         if not logs_in(old, deadline=context.deadline):
             self._change(old, context, locked=context.confirm_idle)
 

@@ -9,7 +9,7 @@ from typing import Self
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.postgres.connection import PORT, Session, identifier, literal, logs_in, verifier
-from keyturn_rotators.logins import valid_login
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -55,4 +55,5 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
+        same_user(old, context.current())
         self.apply(old, context)

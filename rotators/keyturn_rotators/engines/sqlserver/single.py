@@ -12,7 +12,7 @@ from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, logs_in
 from keyturn_rotators.engines.sqlserver.logins import LONGEST_PASSWORD, is_contained, lock, set_password
-from keyturn_rotators.logins import valid_login
+from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -59,6 +59,7 @@ class SingleUser:
 
     def restore(self, old: Credential, context: Context) -> None:
         """The password is changed back, and the current one is dead: the version must be promoted next."""
+        same_user(old, context.current())
         if not _taken(old, context.deadline):
             self._change(old, context, locked=context.confirm_idle)
 
