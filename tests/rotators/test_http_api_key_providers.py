@@ -100,4 +100,4 @@ def test_an_administrator_who_is_refused_is_told_as_such(bench: ScriptedBench) -
     with pytest.raises(RotationError, match=f"secret {SUPERUSER}") as refused:
         bench.step(Step.CREATE, bench.store.start(APP))
     assert "wrong-value" not in str(refused.value)
-    assert str(TEAPOT) not in str(refused.value)
+    assert not re.search(rf"\b{TEAPOT}\b", str(refused.value))  # a port may have its digits

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
@@ -152,6 +153,11 @@ def condition(item: Object, kind: str) -> Object:
     """The status condition of that type; `{}` where it is absent."""
     found: Objects = item.get("status", {}).get("conditions", [])
     return next((entry for entry in found if entry["type"] == kind), {})
+
+
+def moment(text: str) -> datetime:
+    """A time of an object's metadata or status."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def _objects(manifest: Manifest) -> Objects:

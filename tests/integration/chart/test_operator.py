@@ -96,10 +96,10 @@ def test_one_of_the_pods_leads(tenant: Tenant) -> None:
 def test_a_promotion_reaches_secret_and_workload_with_the_rights_that_the_chart_grants(tenant: Tenant) -> None:
     kube, first = tenant.kube, tenant.promote("orders-db")
     kube.apply([tenant.rotating_secret("orders-db"), tenant.deployment("orders-db")])
-    kube.wait_for("RotatingSecret", "orders-db", lambda seen: seen["status"]["mirror"]["versionId"] == first, timeout=30)
-    kube.wait_for("RotatingSecret", "orders-db", lambda seen: condition(seen, "Adopted")["status"] == "True", timeout=30)
+    kube.wait_for("RotatingSecret", "orders-db", lambda seen: seen["status"]["mirror"]["versionId"] == first, timeout=90)
+    kube.wait_for("RotatingSecret", "orders-db", lambda seen: condition(seen, "Adopted")["status"] == "True", timeout=90)
     second = tenant.promote("orders-db")
-    kube.wait_for("RotatingSecret", "orders-db", lambda seen: seen["status"]["settled"]["versionId"] == second, timeout=60)
+    kube.wait_for("RotatingSecret", "orders-db", lambda seen: seen["status"]["settled"]["versionId"] == second, timeout=120)
     annotations = kube.get("Deployment", "orders-db")["spec"]["template"]["metadata"]["annotations"]
     assert annotations["keyturn.dev/orders-db"].startswith(second)
     assert kube.get("Secret", "orders-db")["metadata"]["annotations"]["keyturn.dev/version"] == second

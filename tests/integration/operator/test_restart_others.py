@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
-from tests.support.kube import Object, wait_until
+from tests.support.kube import Object, moment, wait_until
 from tests.support.pods import is_running
 from tests.support.rollouts import adoption, begin, change, ended, pods, state_is
 from tests.support.shop import Shop, steps
@@ -14,6 +15,7 @@ from tests.support.workloads import app, mark, pod_spec, row
 from keyturn_lab.controlplane import ApiError
 
 GITOPS = "gitops-controller"
+MARGIN = timedelta(seconds=1)  # of the tests' operator
 SLOW: dict[str, Any] = {"minReadySeconds": 4}
 """Old pods stand long enough for somebody to interfere."""
 
@@ -179,10 +181,12 @@ def test_a_pod_that_starts_between_the_write_and_the_restart_does_not_count_as_n
     shop.wait("RotationRun", run, lambda seen: steps(seen)["Mirror"]["state"] == "Succeeded")
     shop.kube.apply(app("Deployment", "between"))
     seen = shop.over(run)
-    written = seen["status"]["mirror"]["time"]
-    restarted = [pod["metadata"]["creationTimestamp"] for pod in shop.kube.list("Pod", labels="app=between")]
-    assert (ended(seen), row(seen, "Deployment", "between")["restarts"]) == ("Adopted", 1)
-    assert all(created > written for created in restarted)
+    assert ended(seen) == "Adopted"
+    written = moment(seen["status"]["mirror"]["time"])
+    created = [moment(pod["metadata"]["creationTimestamp"]) for pod in shop.kube.list("Pod", labels="app=between")]
+    # A pod that a slow machine starts later than the margin needs no restart; one that starts before it must have had one.
+    assert created
+    assert all(each - written >= MARGIN for each in created)
 
 
 def test_a_container_that_restarts_does_not_make_its_pod_new(shop: Shop) -> None:

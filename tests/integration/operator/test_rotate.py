@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.kube import Object, condition, wait_until
+from tests.support.kube import Object, condition, moment, wait_until
 from tests.support.operator import Operator
 from tests.support.rollouts import adoption
 from tests.support.shop import Shop, steps
@@ -24,10 +24,6 @@ def ended_as(run: Object) -> tuple[str, str]:
     """The condition with which a run ended, and its reason."""
     end = condition(run, "Complete") or condition(run, "Failed")
     return end["type"], end["reason"]
-
-
-def moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 # --- on demand -------------------------------------------------------------------------------------------------------
