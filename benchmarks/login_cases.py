@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyturn_lab.backends import openldap
 from keyturn_lab.backends.http_provider import HttpProvider
 from keyturn_lab.backends.mariadb import MariaDb
+from keyturn_lab.backends.openssh import OpenSsh, new_key
 from keyturn_lab.backends.postgres import Postgres
 from keyturn_lab.backends.redis import Redis
+from keyturn_lab.controlplane.certificates import Authority
+from keyturn_rotators.drivers import Target
 from keyturn_rotators.package import build
 
 USER, ADMIN = "orders", "rotation_admin"
 DECLARATION = Path(__file__).parents[1] / "examples" / "http-api-key" / "acme.toml"
+DIRECTORY_PAGE = Path(__file__).parents[1] / "docs" / "rotators" / "ldap.md"
 SINGLE_USER, ALTERNATING_USERS, OVERLAP = "SingleUser", "AlternatingUsers", "Overlap"
 
 
@@ -26,7 +32,7 @@ class Given:
     """What a secret and its superuser's begin with."""
 
     secret: Mapping[str, object] = field(repr=False)
-    superuser: Mapping[str, object] = field(repr=False)
+    superuser: Mapping[str, object] | None = field(default=None, repr=False)  # None: nobody else has a part in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +64,7 @@ class Case:
 
     def zip(self, path: Path) -> None:
         """Write what is shipped, with the provider's declaration where there is one."""
-        path.write_bytes(build(self.rotator))
+        path.write_bytes(build(self.rotator, target=Target.here()))
         if self.rotator == "http_api_key":
             # The lab's provider knows a key at once: one look is enough.
             declaration = re.sub(r"settles_within = \d+", "settles_within = 0", DECLARATION.read_text())
@@ -105,6 +111,27 @@ def _http_api_key() -> Iterator[Given]:
         yield Given(secret=place | {"key_id": key.id, "api_key": key.secret}, superuser=provider.admin_secret(provider="acme"))
 
 
+@contextmanager
+def _ldap() -> Iterator[Given]:
+    password, admin = _password(), _password()
+    found = re.search(r"```text\n(access to .*?)```", DIRECTORY_PAGE.read_text(), re.DOTALL)
+    assert found, f"{DIRECTORY_PAGE.name} has no rules for the administrator"
+    with tempfile.TemporaryDirectory(prefix="keyturn-logins-") as directory:
+        tls = Authority(Path(directory)).issue("server", common_name="slapd", hosts=[openldap.OpenLdap.host])
+        with openldap.OpenLdap(tls=tls, access=found[1]) as server:
+            user = server.add_user(USER, password)
+            server.set_admin_password(admin)
+            yield Given(secret=server.secret(user, password), superuser=server.secret(openldap.ADMIN, admin))
+
+
+@contextmanager
+def _ssh() -> Iterator[Given]:
+    private, public = new_key()
+    with OpenSsh() as server:
+        server.add_account(USER, keys=f"{public}\n")
+        yield Given(secret=server.secret(USER, private_key=private, public_key=public))
+
+
 CASES = (
     Case(engine="postgres", strategy=ALTERNATING_USERS, rotator="postgres", client="postgres_client", backend=_postgres),
     Case(engine="postgres", strategy=SINGLE_USER, rotator="postgres", client="postgres_client", backend=_postgres),
@@ -122,4 +149,7 @@ CASES = (
     Case(engine="redis", strategy=OVERLAP, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=ALTERNATING_USERS, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=SINGLE_USER, rotator="redis", client="redis_client", backend=_redis),
+    Case(engine="ldap", strategy=ALTERNATING_USERS, rotator="ldap", client="ldap_client", backend=_ldap),
+    Case(engine="ldap", strategy=SINGLE_USER, rotator="ldap", client="ldap_client", backend=_ldap),
+    Case(engine="ssh", strategy=OVERLAP, rotator="ssh", client="ssh_client", backend=_ssh, password="private_key"),
 )
