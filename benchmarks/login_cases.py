@@ -12,7 +12,9 @@ from pathlib import Path
 
 from keyturn_lab.backends.http_provider import HttpProvider
 from keyturn_lab.backends.mariadb import MariaDb
+from keyturn_lab.backends.mongo_wire import MongoWire
 from keyturn_lab.backends.postgres import Postgres
+from keyturn_lab.backends.rabbitmq import RabbitMq
 from keyturn_lab.backends.redis import Redis
 from keyturn_rotators.package import build
 
@@ -52,6 +54,11 @@ class Case:
         return self.strategy != SINGLE_USER
 
     @property
+    def by_superuser(self) -> bool:
+        """Whether a superuser changes the user. Where there is one user, some engines let it change its own password."""
+        return self.strategy != SINGLE_USER or self.engine in {"redis", "rabbitmq"}
+
+    @property
     def environment(self) -> dict[str, str]:
         """Of the rotation function."""
         return {"KEYTURN_STRATEGY": self.strategy} | ({"KEYTURN_PROVIDER_FILE": DECLARATION.name} if self.rotator == "http_api_key" else {})
@@ -89,6 +96,25 @@ def _mariadb() -> Iterator[Given]:
 
 
 @contextmanager
+def _mongodb() -> Iterator[Given]:
+    """FerretDB has no roles: the admin is a user like the other."""
+    password, admin = _password(), _password()
+    with MongoWire() as server:
+        server.create_user(USER, password)
+        server.create_user(ADMIN, admin)
+        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+
+
+@contextmanager
+def _rabbitmq() -> Iterator[Given]:
+    password, admin = _password(), _password()
+    with RabbitMq() as server:
+        server.create_app_user(USER, password)
+        server.create_admin(ADMIN, admin)
+        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin, port=server.api_port))
+
+
+@contextmanager
 def _redis() -> Iterator[Given]:
     password, admin = _password(), _password()
     with Redis() as server:
@@ -122,4 +148,8 @@ CASES = (
     Case(engine="redis", strategy=OVERLAP, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=ALTERNATING_USERS, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=SINGLE_USER, rotator="redis", client="redis_client", backend=_redis),
+    Case(engine="mongodb", strategy=ALTERNATING_USERS, rotator="mongodb", client="mongo_client", backend=_mongodb),
+    Case(engine="mongodb", strategy=SINGLE_USER, rotator="mongodb", client="mongo_client", backend=_mongodb),
+    Case(engine="rabbitmq", strategy=ALTERNATING_USERS, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
+    Case(engine="rabbitmq", strategy=SINGLE_USER, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
 )
