@@ -14,8 +14,10 @@ from pathlib import Path
 from keyturn_lab.backends import openldap
 from keyturn_lab.backends.http_provider import HttpProvider
 from keyturn_lab.backends.mariadb import MariaDb
+from keyturn_lab.backends.mongo_wire import MongoWire
 from keyturn_lab.backends.openssh import OpenSsh, new_key
 from keyturn_lab.backends.postgres import Postgres
+from keyturn_lab.backends.rabbitmq import RabbitMq
 from keyturn_lab.backends.redis import Redis
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.drivers import Target
@@ -58,6 +60,11 @@ class Case:
         return self.strategy != SINGLE_USER
 
     @property
+    def by_superuser(self) -> bool:
+        """Whether a superuser changes the user. Where there is one user, some engines let it change its own password."""
+        return self.strategy != SINGLE_USER or self.engine in {"redis", "rabbitmq"}
+
+    @property
     def environment(self) -> dict[str, str]:
         """Of the rotation function."""
         return {"KEYTURN_STRATEGY": self.strategy} | ({"KEYTURN_PROVIDER_FILE": DECLARATION.name} if self.rotator == "http_api_key" else {})
@@ -92,6 +99,25 @@ def _mariadb() -> Iterator[Given]:
         server.create_app_user(USER, password)
         server.create_admin(ADMIN, admin, databases=("app",))
         yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+
+
+@contextmanager
+def _mongodb() -> Iterator[Given]:
+    """FerretDB has no roles: the admin is a user like the other."""
+    password, admin = _password(), _password()
+    with MongoWire() as server:
+        server.create_user(USER, password)
+        server.create_user(ADMIN, admin)
+        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+
+
+@contextmanager
+def _rabbitmq() -> Iterator[Given]:
+    password, admin = _password(), _password()
+    with RabbitMq() as server:
+        server.create_app_user(USER, password)
+        server.create_admin(ADMIN, admin)
+        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin, port=server.api_port))
 
 
 @contextmanager
@@ -149,6 +175,10 @@ CASES = (
     Case(engine="redis", strategy=OVERLAP, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=ALTERNATING_USERS, rotator="redis", client="redis_client", backend=_redis),
     Case(engine="redis", strategy=SINGLE_USER, rotator="redis", client="redis_client", backend=_redis),
+    Case(engine="mongodb", strategy=ALTERNATING_USERS, rotator="mongodb", client="mongo_client", backend=_mongodb),
+    Case(engine="mongodb", strategy=SINGLE_USER, rotator="mongodb", client="mongo_client", backend=_mongodb),
+    Case(engine="rabbitmq", strategy=ALTERNATING_USERS, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
+    Case(engine="rabbitmq", strategy=SINGLE_USER, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
     Case(engine="ldap", strategy=ALTERNATING_USERS, rotator="ldap", client="ldap_client", backend=_ldap),
     Case(engine="ldap", strategy=SINGLE_USER, rotator="ldap", client="ldap_client", backend=_ldap),
     Case(engine="ssh", strategy=OVERLAP, rotator="ssh", client="ssh_client", backend=_ssh, password="private_key"),

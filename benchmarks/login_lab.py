@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.login_cases import CASES, SINGLE_USER, Case, Given
+from benchmarks.login_cases import CASES, Case, Given
 from benchmarks.world import Process, install, running_operator
 from keyturn_lab.apps.scoreboard import Score, Scoreboard
 from keyturn_lab.aws import Aws
@@ -141,7 +141,7 @@ class LoginLab:
     def _make_secret(self, case: Case, given: Given) -> None:
         manager = self.aws.client("secretsmanager")
         content = dict(given.secret)
-        if given.superuser and (case.strategy != SINGLE_USER or case.engine == "redis"):  # the others let a user change its own password
+        if case.by_superuser and given.superuser:
             superuser = manager.create_secret(Name=f"dba/{case.name}", SecretString=json.dumps(given.superuser))
             content["masterarn"] = superuser["ARN"]
         secret = f"{case.name}/{NAME}"
