@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.login_cases import SINGLE_USER, Case, Given
+from benchmarks.login_cases import CASES, Case, Given
 from benchmarks.world import Process, install, running_operator
 from keyturn_lab.apps.scoreboard import Score, Scoreboard
 from keyturn_lab.aws import Aws
@@ -141,7 +141,7 @@ class LoginLab:
     def _make_secret(self, case: Case, given: Given) -> None:
         manager = self.aws.client("secretsmanager")
         content = dict(given.secret)
-        if case.strategy != SINGLE_USER or case.engine == "redis":  # the others let a user change its own password
+        if case.by_superuser and given.superuser:
             superuser = manager.create_secret(Name=f"dba/{case.name}", SecretString=json.dumps(given.superuser))
             content["masterarn"] = superuser["ARN"]
         secret = f"{case.name}/{NAME}"
@@ -180,9 +180,7 @@ def _holds(condition: Callable[[], bool]) -> bool:
 @contextmanager
 def login_lab(*, pods: int = PODS) -> Iterator[LoginLab]:
     """Everything ends when the block is left."""
-    images = {
-        f"{name}-client": [sys.executable, "-m", f"keyturn_lab.apps.{name}_client"] for name in ("postgres", "mysql", "redis", "http")
-    }
+    images = {case.client.replace("_", "-"): [sys.executable, "-m", f"keyturn_lab.apps.{case.client}"] for case in CASES}
     with ExitStack() as stack:
         plane = stack.enter_context(ControlPlane(log=lambda _: None))
         aws = stack.enter_context(Aws(region="eu-west-1"))

@@ -8,7 +8,8 @@ TIMEOUT = 30.0
 HEADER = b"AMQP\x00\x00\x09\x01"
 CONNECTION, CHANNEL = 10, 20
 START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK, CLOSE = 10, 11, 30, 31, 40, 41, 50
-CHANNEL_OPEN, CHANNEL_OPENED = 10, 11
+CHANNEL_OPEN, CHANNEL_OPENED, CHANNEL_CLOSE, CHANNEL_CLOSED = 10, 11, 40, 41
+DONE = 200
 END = b"\xce"
 
 
@@ -25,9 +26,8 @@ class AmqpRefused(Exception):
 class AmqpConnection:
     """Open from the start. Raises AmqpRefused."""
 
-    def __init__(self, host: str, port: int, *, user: str, password: str, vhost: str) -> None:
-        self._channels = 0
-        self._socket = socket.create_connection((host, port), timeout=TIMEOUT)
+    def __init__(self, host: str, port: int, *, user: str, password: str, vhost: str, timeout: float = TIMEOUT) -> None:
+        self._socket = socket.create_connection((host, port), timeout=timeout)
         try:
             self._open(f"\0{user}\0{password}".encode(), vhost)
         except BaseException:
@@ -35,13 +35,19 @@ class AmqpConnection:
             raise
 
     def is_alive(self) -> bool:
-        """Whether the server still works for it: opens another channel."""
-        self._channels += 1
+        """Whether the server still works for it."""
         try:
-            self._send(self._channels, CHANNEL, CHANNEL_OPEN, b"\0")
-            return self._receive()[:2] == (CHANNEL, CHANNEL_OPENED)
+            self.use()
         except (OSError, AmqpRefused):
             return False
+        return True
+
+    def use(self) -> None:
+        """Open a channel and close it again. Raises OSError, AmqpRefused."""
+        self._send(1, CHANNEL, CHANNEL_OPEN, b"\0")
+        self._expect(CHANNEL_OPENED, of_class=CHANNEL)
+        self._send(1, CHANNEL, CHANNEL_CLOSE, struct.pack(">HBHH", DONE, 0, 0, 0))
+        self._expect(CHANNEL_CLOSED, of_class=CHANNEL)
 
     def close(self) -> None:
         self._socket.close()
@@ -57,9 +63,9 @@ class AmqpConnection:
         self._send(0, CONNECTION, OPEN, bytes([len(vhost)]) + vhost.encode() + b"\0\0")
         self._expect(OPEN_OK)
 
-    def _expect(self, method: int) -> bytes:
-        of_class, received, arguments = self._receive()
-        if (of_class, received) != (CONNECTION, method):
+    def _expect(self, method: int, *, of_class: int = CONNECTION) -> bytes:
+        *received, arguments = self._receive()
+        if received != [of_class, method]:
             raise AmqpRefused(0)
         return arguments
 

@@ -58,7 +58,7 @@ def test_a_key_counts_until_it_is_revoked(provider: HttpProvider, options: list[
         assert running.stop()["last_error_kind"] == "authentication"
 
 
-@pytest.mark.parametrize("program", ["redis_client", "http_client", "mysql_client"])
+@pytest.mark.parametrize("program", ["redis_client", "http_client", "mysql_client", "rabbitmq_client"])
 def test_a_server_that_is_away_is_a_failure_of_the_network(program: str) -> None:
     with client(environ=environ("127.0.0.1", free_port(), "nobody", "nothing"), program=program) as running:
         until(lambda: running.get()[1].get("failures", 0) >= 1)
