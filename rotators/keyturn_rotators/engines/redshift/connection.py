@@ -3,6 +3,7 @@
 The driver makes its own connection and tells little of why it failed, so the place is tried before, with TLS.
 """
 
+import socket
 import ssl
 import struct
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ Row = tuple[Any, ...]
 
 
 class _Connection(Connection):
-    """The driver's connection with three things that it lacks."""
+    """The driver's connection with four things that it lacks."""
 
     def __init__(self, **options: Any) -> None:
         try:
@@ -43,6 +44,7 @@ class _Connection(Connection):
                 with suppress(AttributeError, OSError, ValueError):
                     getattr(self, end).close()
             raise
+        self._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else statements wait for acknowledgements, 40 ms each
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, cursor: Cursor) -> None:
         """Never hand the password over in the clear: a server that asks for it so may be anybody's."""
