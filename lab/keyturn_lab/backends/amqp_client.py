@@ -28,6 +28,7 @@ class AmqpConnection:
 
     def __init__(self, host: str, port: int, *, user: str, password: str, vhost: str, timeout: float = TIMEOUT) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else TCP may hold back the second of two writes for 40 ms
         try:
             self._open(f"\0{user}\0{password}".encode(), vhost)
         except BaseException:
