@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from keyturn_lab.aws import TEST_KEY, Aws
 
+from .conftest import install_rotator
 from .support import Events, eventually, make, put, refused, stages, token, value
 
 
@@ -175,26 +177,30 @@ def test_the_key_of_one_secret_can_be_switched_off(aws: Aws, name: str) -> None:
         value(aws, name)
 
 
-def test_a_step_can_fail_after_its_work_is_done(aws: Aws, rotator: str, name: str) -> None:
+def test_a_step_can_fail_after_its_work_is_done(aws: Aws, tmp_path: Path, name: str) -> None:
     """The answer of finishSecret is lost: the label has moved, and the next attempt finds its work done (reference page 3.3)."""
+    function_name = f"lost-{token()}"  # another test's rotation may still be at work on a function that all share
+    function = install_rotator(aws, tmp_path, function_name)
     make(aws, name)
     events = Events(aws, name)
-    with aws.faults.on("lambda-fail", step="finishSecret", after=True, calls=1):
-        version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=rotator, ClientRequestToken=token())[
+    with aws.faults.on("lambda-fail", action=function_name, step="finishSecret", after=True, calls=1):
+        version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=function, ClientRequestToken=token())[
             "VersionId"
         ]
         events.wait_for("RotationFailed", "RotationSucceeded")
     assert "AWSCURRENT" in stages(aws, name)[version]
 
 
-def test_a_step_that_hangs_runs_into_the_time_limit_of_its_function(aws: Aws, rotator: str, name: str) -> None:
+def test_a_step_that_hangs_runs_into_the_time_limit_of_its_function(aws: Aws, tmp_path: Path, name: str) -> None:
+    function_name = f"hung-{token()}"
+    function = install_rotator(aws, tmp_path, function_name)
     make(aws, name)
-    with aws.faults.on("lambda-hang", step="setSecret", seconds=0.2, calls=1):
-        version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=rotator, ClientRequestToken=token())[
+    with aws.faults.on("lambda-hang", action=function_name, step="setSecret", seconds=0.2, calls=1):
+        version = aws.client("secretsmanager").rotate_secret(SecretId=name, RotationLambdaARN=function, ClientRequestToken=token())[
             "VersionId"
         ]
         aws.wait_for_rotation(name, version)
-    hung = eventually(lambda: [call for call in aws.invocations() if call.error_type == "Sandbox.Timedout" and call.step == "setSecret"])
+    hung = eventually(lambda: [call for call in aws.invocations(function_name) if call.error_type == "Sandbox.Timedout"])
     assert "Task timed out after 30.00 seconds" in str(hung[-1].error)
 
 
