@@ -40,7 +40,7 @@ test: lint controlplane backends ## Run all checks and all tests that need nothi
 	$(PYTHON) -m pytest -m "not host and not live" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-host: controlplane ## Run the tests that need Terraform, Debian's servers, or the controller of Argo Rollouts
-	@$(PYTHON) tests/support/debian.py
+	@$(PYTHON) -P tests/support/debian.py
 	@nice $(PYTHON) -m keyturn_lab.go_programs keyturn_lab.argo_rollouts & building=$$!; \
 		trap 'kill $$building 2>/dev/null || true' EXIT; \
 		$(PYTHON) -m pytest -m "host and not live" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) && wait $$building

@@ -1,6 +1,6 @@
 """Debian's packages for tests: installed where that is allowed, named where it is not. A test that cannot have them fails; none is skipped.
 
-`python tests/support/debian.py` installs all of them before tests run beside each other: two that install at once would meet at apt's
+`python -P tests/support/debian.py` installs all of them before tests run beside each other: two that install at once would meet at apt's
 locks, not all of which it waits for. A test that runs alone installs its own. What is installed is not started: the tests run the programs
 with data of their own.
 """
