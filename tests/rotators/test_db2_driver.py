@@ -2,15 +2,13 @@
 
 import inspect
 import socket
-import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import ibm_db_dbi
 import pytest
 from tests.rotators.db2_fake import FakeConnection, FakeCursor, FakeDb2, FakeUser, failed
+from tests.rotators.secure_listener import SecureListener
 
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_lab.ports import free_port
@@ -24,33 +22,6 @@ from keyturn_rotators.errors import Kind, RotationError
 PASSWORD = "Canary-password-of-the-app"
 
 
-class SecureListener:
-    """Shakes hands by TLS for the host `localhost`, and hangs up at the first word."""
-
-    def __init__(self, authority: Authority) -> None:
-        pair = authority.issue("db2", common_name="localhost", hosts=["localhost"])
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pair.certificate, pair.key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.heard = b""
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client, suppress(OSError), self._context.wrap_socket(client, server_side=True) as secured:
-                self.heard += secured.recv(4096)
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -58,7 +29,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def listener(authority: Authority) -> Iterator[SecureListener]:
-    running = SecureListener(authority)
+    running = SecureListener(authority, "localhost")
     yield running
     running.close()
 

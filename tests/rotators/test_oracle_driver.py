@@ -3,15 +3,14 @@
 import asyncio
 import inspect
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import oracledb
 import pytest
 from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle
 from tests.rotators.oracle_users import FakeUser, failed
+from tests.rotators.secure_listener import SecureListener
 
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_lab.ports import free_port
@@ -22,33 +21,6 @@ from keyturn_rotators.engines.oracle.explanations import explained
 from keyturn_rotators.errors import Kind, RotationError
 
 FIRST, SECOND, THIRD = "First-password", "Second-password", "Third-password"
-
-
-class SecureListener:
-    """Shakes hands by TLS and says nothing more: as far as a server goes that is no Oracle."""
-
-    def __init__(self, authority: Authority, *hosts: str) -> None:
-        pair = authority.issue("oracle", common_name=hosts[0], hosts=hosts)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pair.certificate, pair.key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.heard = b""
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client, suppress(OSError), self._context.wrap_socket(client, server_side=True) as secured:
-                self.heard += secured.recv(4096)
 
 
 @pytest.fixture(scope="module")

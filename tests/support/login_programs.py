@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from keyturn_lab.patience import Patience
+from tests.support.kube import wait_until
+
 from keyturn_lab.ports import free_port
 
 
@@ -66,7 +66,4 @@ def client(*options: str, environ: Mapping[str, str], program: str = "postgres_c
 
 def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
     """Wait for it."""
-    patience = Patience(within)
-    while not condition():
-        assert not patience.over, "it did not come to pass"
-        time.sleep(0.02)
+    wait_until(condition, timeout=within, what="the program")

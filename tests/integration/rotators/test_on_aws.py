@@ -1,18 +1,17 @@
 """Whole rotations by Secrets Manager of the lab, which runs the very zip that is shipped, in a process that has nothing else."""
 
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from pg8000.exceptions import DatabaseError
 from tests.integration.rotators.worlds import ADMIN_PASSWORD, PASSWORD
+from tests.support.kube import wait_until
 
 from keyturn_lab.aws import Aws, Settings
 from keyturn_lab.backends import Postgres
-from keyturn_lab.patience import Patience
 from keyturn_rotators.package import HANDLER, build
 
 if TYPE_CHECKING:
@@ -72,13 +71,6 @@ def secret(aws: Aws, pg: Postgres, function: str) -> Secret:
     return Secret(aws, pg, function)
 
 
-def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
-    patience = Patience(within)
-    while not condition():
-        assert not patience.over, "it did not come to pass"
-        time.sleep(0.05)
-
-
 def test_the_shipped_zip_rotates_two_users_in_turn(secret: Secret) -> None:
     users = []
     for _ in range(3):
@@ -107,7 +99,7 @@ def test_a_refusal_fails_the_step_with_a_message_of_use_and_a_later_attempt_comp
         told = [call.error or "" for call in secret.aws.invocations("rotator") if call.failed and call.step == "setSecret"]
         return [error for error in told if secret.arn in error]
 
-    until(lambda: bool(failures()))
+    wait_until(failures, timeout=60, what="a failure")
     assert "connection limits" in failures()[0]
     secret.pg.execute(f"ALTER ROLE {secret.user} CONNECTION LIMIT -1")
     secret.aws.wait_for_rotation(secret.arn, version, timeout=60)
