@@ -6,23 +6,20 @@ https://docs.aws.amazon.com/memorydb/latest/devguide/clusters.acls.html
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
+from keyturn_rotators.aws_api import DENIED, client_config, explained
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
 
 ELASTICACHE, MEMORYDB = "elasticache", "memorydb"
 ACTIVE = "active"
-READ_WITHIN = 15.0  # seconds, for one answer
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 UNKNOWN = frozenset({"UserNotFound", "UserNotFoundFault"})
 
 
@@ -64,13 +61,8 @@ class AwsUser:
         self._deadline = deadline
         self._poll = poll
         self._sleep = sleep
-        patience = Config(
-            connect_timeout=deadline.remaining(at_most=5.0),
-            read_timeout=deadline.remaining(at_most=READ_WITHIN),
-            retries={"mode": "standard", "max_attempts": 3},
-        )
         with self._explained("the client"):
-            self._client: Any = boto3.client(self._arn.service, region_name=self._arn.region, config=patience)  # type: ignore[call-overload]  # stubs know those services only that they are installed for
+            self._client: Any = boto3.client(self._arn.service, region_name=self._arn.region, config=client_config(deadline))  # type: ignore[call-overload]  # stubs know those services only that they are installed for
 
     def active(self) -> Found:
         """Wait until the last change has reached all clusters. Raises RotationError where the user has no passwords to be rotated."""
@@ -119,22 +111,15 @@ class AwsUser:
             passwords=authentication.get("PasswordCount") or 0,
         )
 
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        """AWS's messages are not repeated: that of a password which is not allowed could quote it."""
-        try:
-            yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in DENIED:
-                kind, check = Kind.PERMISSION, f"that the function's role may {self._arn.service}:{action} on the user"
-            elif code in UNKNOWN:
-                kind, check = Kind.POLICY, "the field user_arn, its account and its Region"
-            elif code.startswith("InvalidParameter"):
-                kind, check = Kind.POLICY, "PASSWORD_LENGTH (16 to 128) and EXCLUDE_CHARACTERS of the function"
-            else:
-                kind, check = Kind.SERVER, "whether somebody else changes the user; a rotation that failed is tried again"
-            raise self.error(kind, f"{action} was answered with {code}", check) from None
-        except BotoCoreError as error:
-            check = f"the function's route to {self._arn.service}'s API: its VPC endpoint or NAT, and the security group"
-            raise self.error(Kind.NETWORK, f"{action} got no answer ({type(error).__name__})", check) from None
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        route = f"the function's route to {self._arn.service}'s API: its VPC endpoint or NAT, and the security group"
+        return explained(action, meaning=lambda code: self._meaning(code, action), route=route, error=self.error)
+
+    def _meaning(self, code: str, action: str) -> tuple[Kind, str]:
+        if code in DENIED:
+            return Kind.PERMISSION, f"that the function's role may {self._arn.service}:{action} on the user"
+        if code in UNKNOWN:
+            return Kind.POLICY, "the field user_arn, its account and its Region"
+        if code.startswith("InvalidParameter"):
+            return Kind.POLICY, "PASSWORD_LENGTH (16 to 128) and EXCLUDE_CHARACTERS of the function"
+        return Kind.SERVER, "whether somebody else changes the user; a rotation that failed is tried again"

@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/redshift-serverless/latest/APIReference/API_UpdateNa
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from keyturn_rotators.aws_api import DENIED, client_config, explained
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
@@ -21,8 +21,6 @@ from keyturn_rotators.errors import Kind, RotationError
 SERVICE = "redshift-serverless"
 FIELD = "namespaceName"  # of the secret, as AWS's console writes it
 AVAILABLE = "AVAILABLE"
-READ_WITHIN = 15.0  # seconds, for one answer
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 BUSY = "ConflictException"
 
 
@@ -36,13 +34,8 @@ class Namespace:
         self._deadline = deadline
         self._poll = poll
         self._sleep = sleep
-        patience = Config(
-            connect_timeout=deadline.remaining(at_most=5.0),
-            read_timeout=deadline.remaining(at_most=READ_WITHIN),
-            retries={"mode": "standard", "max_attempts": 3},
-        )
         with self._explained("the client"):
-            self._client: Any = boto3.client(SERVICE, config=patience)  # type: ignore[call-overload]  # stubs know those services only that they are installed for
+            self._client: Any = boto3.client(SERVICE, config=client_config(deadline))  # type: ignore[call-overload]  # stubs know those services only that they are installed for
 
     def available(self) -> None:
         """Wait until the last change is through. Raises RotationError where its admin is not the secret's user, or AWS's own affair."""
@@ -100,22 +93,16 @@ class Namespace:
             check = "the namespace's status; a change may take minutes: a longer time-out of the function. The step may be repeated"
             raise self.error(Kind.SERVER, why, check) from None
 
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        """AWS's messages are not repeated: that of a password which is not allowed could quote it."""
-        try:
-            yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in DENIED:
-                kind, check = Kind.PERMISSION, f"that the function's role may {SERVICE}:{action}"
-            elif code == "ResourceNotFoundException":
-                kind, check = Kind.POLICY, "the field namespaceName, and that the function is in the namespace's Region and account"
-            elif code == "ValidationException":
-                kind, check = Kind.POLICY, "Redshift's rules for passwords: 8 to 64 characters, an upper and a lower case letter, a digit"
-            else:
-                kind, check = Kind.SERVER, "the namespace; a rotation that failed is tried again"
-            raise self.error(kind, f"{action} was answered with {code}", check) from None
-        except BotoCoreError as error:
-            check = f"the function's Region, and its route to {SERVICE}'s API: its VPC endpoint or NAT, and the security group"
-            raise self.error(Kind.NETWORK, f"{action} got no answer ({type(error).__name__})", check) from None
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        route = f"the function's Region, and its route to {SERVICE}'s API: its VPC endpoint or NAT, and the security group"
+        return explained(action, meaning=lambda code: _meaning(code, action), route=route, error=self.error)
+
+
+def _meaning(code: str, action: str) -> tuple[Kind, str]:
+    if code in DENIED:
+        return Kind.PERMISSION, f"that the function's role may {SERVICE}:{action}"
+    if code == "ResourceNotFoundException":
+        return Kind.POLICY, "the field namespaceName, and that the function is in the namespace's Region and account"
+    if code == "ValidationException":
+        return Kind.POLICY, "Redshift's rules for passwords: 8 to 64 characters, an upper and a lower case letter, a digit"
+    return Kind.SERVER, "the namespace; a rotation that failed is tried again"
