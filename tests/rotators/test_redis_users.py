@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import closing
+from typing import cast
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
@@ -10,6 +11,8 @@ from tests.rotators.redis_bench import PASSWORD, RedisBench, redis_bench
 from tests.rotators.redis_cases import failure_of_set, retire_first, rules_of
 
 from keyturn_lab.backends.redis import Redis
+from keyturn_rotators.engines.redis.connection import Session
+from keyturn_rotators.engines.redis.users import Users
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -138,6 +141,23 @@ def test_connections_of_a_user_that_goes_on_are_ended_only_where_the_function_is
         overlapping.rotate()
         overlapping.step(Step.RETIRE, version)
         assert not held.is_alive()
+
+
+class Crowded:
+    """An administrator's session at a server where each connection that is ended comes back at once, a hundred times."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[str, ...]] = []
+
+    def run(self, *words: str) -> int:
+        self.commands.append(words)
+        return int(len(self.commands) < 100)
+
+
+def test_apps_that_connect_again_at_once_are_cut_off_once() -> None:
+    crowded = Crowded()
+    Users(cast(Session, crowded)).end_connections("app")
+    assert crowded.commands == [("CLIENT", "KILL", "USER", "app")]
 
 
 @pytest.mark.parametrize("strategy", ["Overlap", "SingleUser"])
