@@ -284,7 +284,7 @@ def _plain(name: str) -> str:
 
 
 WHO = f"(?:TO|FROM) USER {ID.replace('((', '(?P<who>(', 1)}"
-ON = rf"(?P<kind>DATABASE|TABLE|SCHEMA|PACKAGE|SEQUENCE|TABLESPACE)(?: (?P<path>{ID}(?:\.{ID})?))?"
+ON = rf"(?:ON (?=[^T]|TABLE )|OF (?=TABLESPACE ))(?P<kind>DATABASE|TABLESPACE|TABLE|SCHEMA|PACKAGE|SEQUENCE)(?: (?P<path>{ID}(?:\.{ID})?))?"
 NAMED = "WHERE GRANTEETYPE = 'U' AND GRANTEE = \\?"
 COUNTED = rf"SELECT '[A-Z]+', COUNT\(\*\) FROM SYSCAT\.[A-Z]+ {NAMED}"
 STATEMENTS: dict[str, Statement] = {
@@ -298,8 +298,8 @@ STATEMENTS: dict[str, Statement] = {
     rf"SELECT SCHEMA, SPECIFICNAME, ROUTINETYPE, EXECUTEAUTH FROM SYSCAT\.ROUTINEAUTH {NAMED}": _list_routines,
     rf"SELECT (?P<columns>[A-Z, ]+) FROM SYSCAT\.(?P<view>[A-Z]+) {NAMED}": _list,
     rf"{COUNTED}(?: UNION ALL {COUNTED})*": _count,
-    rf"(?P<how>GRANT) (?P<privilege>[A-Z_ ]+) ON {ON} {WHO}(?P<more> WITH GRANT OPTION)?": _grant,
-    rf"(?P<how>REVOKE) (?P<privilege>[A-Z_]+) ON {ON} {WHO}": _grant,
+    rf"(?P<how>GRANT) (?P<privilege>[A-Z_ ]+) {ON} {WHO}(?P<more> WITH GRANT OPTION)?": _grant,
+    rf"(?P<how>REVOKE) (?P<privilege>[A-Z_]+) {ON} {WHO}": _grant,
     rf"(?P<how>GRANT|REVOKE) ROLE {ID.replace('((', '(?P<role>(', 1)} {WHO}(?P<more> WITH ADMIN OPTION)?": _role,
     rf"(?P<how>GRANT|REVOKE) EXECUTE ON (?:SPECIFIC )?(?P<kind>FUNCTION|PROCEDURE) {ID.replace('((', '(?P<schema>(', 1)}"
     rf"\.(?:\*|{ID.replace('((', '(?P<name>(', 1)}) {WHO}(?: RESTRICT|(?P<more> WITH GRANT OPTION))?": _routine,

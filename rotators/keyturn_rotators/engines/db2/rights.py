@@ -23,7 +23,7 @@ NOT_COPIED = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One of SYSCAT's views: the columns of the object's name, what it is called in a statement, and its privileges by column."""
+    """One of SYSCAT's views: the columns of the object's name, what a statement says before that, and its privileges by column."""
 
     name: str
     object: tuple[str, ...]
@@ -45,21 +45,21 @@ class View:
 
 
 VIEWS = (
-    View("DBAUTH", (), "DATABASE", {
+    View("DBAUTH", (), "ON DATABASE", {
         "CONNECTAUTH": "CONNECT", "CREATETABAUTH": "CREATETAB", "BINDADDAUTH": "BINDADD", "IMPLSCHEMAAUTH": "IMPLICIT_SCHEMA",
         "LOADAUTH": "LOAD", "EXTERNALROUTINEAUTH": "CREATE_EXTERNAL_ROUTINE", "NOFENCEAUTH": "CREATE_NOT_FENCED_ROUTINE",
         "QUIESCECONNECTAUTH": "QUIESCE_CONNECT", "SQLADMAUTH": "SQLADM", "WLMADMAUTH": "WLMADM", "EXPLAINAUTH": "EXPLAIN",
         "DATAACCESSAUTH": "DATAACCESS", "ACCESSCTRLAUTH": "ACCESSCTRL", "SECURITYADMAUTH": "SECADM",
         "CREATESECUREAUTH": "CREATE_SECURE_OBJECT", "DBADMAUTH": "DBADM WITHOUT DATAACCESS WITHOUT ACCESSCTRL",
     }),
-    View("TABAUTH", ("TABSCHEMA", "TABNAME"), "TABLE", {
+    View("TABAUTH", ("TABSCHEMA", "TABNAME"), "ON TABLE", {
         "CONTROLAUTH": "CONTROL", "ALTERAUTH": "ALTER", "DELETEAUTH": "DELETE", "INDEXAUTH": "INDEX", "INSERTAUTH": "INSERT",
         "REFAUTH": "REFERENCES", "SELECTAUTH": "SELECT", "UPDATEAUTH": "UPDATE",
     }),
-    View("SCHEMAAUTH", ("SCHEMANAME",), "SCHEMA", {"ALTERINAUTH": "ALTERIN", "CREATEINAUTH": "CREATEIN", "DROPINAUTH": "DROPIN"}),
-    View("PACKAGEAUTH", ("PKGSCHEMA", "PKGNAME"), "PACKAGE", {"CONTROLAUTH": "CONTROL", "BINDAUTH": "BIND", "EXECUTEAUTH": "EXECUTE"}),
-    View("SEQUENCEAUTH", ("SEQSCHEMA", "SEQNAME"), "SEQUENCE", {"USAGEAUTH": "USAGE", "ALTERAUTH": "ALTER"}),
-    View("TBSPACEAUTH", ("TBSPACE",), "TABLESPACE", {"USEAUTH": "USE"}),
+    View("SCHEMAAUTH", ("SCHEMANAME",), "ON SCHEMA", {"ALTERINAUTH": "ALTERIN", "CREATEINAUTH": "CREATEIN", "DROPINAUTH": "DROPIN"}),
+    View("PACKAGEAUTH", ("PKGSCHEMA", "PKGNAME"), "ON PACKAGE", {"CONTROLAUTH": "CONTROL", "BINDAUTH": "BIND", "EXECUTEAUTH": "EXECUTE"}),
+    View("SEQUENCEAUTH", ("SEQSCHEMA", "SEQNAME"), "ON SEQUENCE", {"USAGEAUTH": "USAGE", "ALTERAUTH": "ALTER"}),
+    View("TBSPACEAUTH", ("TBSPACE",), "OF TABLESPACE", {"USEAUTH": "USE"}),
 )  # fmt: skip  # as many to a line as there is room for
 
 
@@ -81,7 +81,7 @@ def not_copied(session: Session, user: str) -> list[str]:
 
 def _right(privilege: str, on: str, *, grantable: bool = False) -> Right:
     more = " WITH GRANT OPTION" if grantable else ""
-    return Right(1, (f"GRANT {privilege} ON {on} TO USER ", more), (f"REVOKE {privilege.split()[0]} ON {on} FROM USER ", ""))
+    return Right(1, (f"GRANT {privilege} {on} TO USER ", more), (f"REVOKE {privilege.split()[0]} {on} FROM USER ", ""))
 
 
 def _role(name: str, admin: str) -> Right:
