@@ -91,11 +91,12 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
         (("TABLESPACE", ("USERSPACE1",)), {"USE": "G"}),
         (("SEQUENCE", ("SHOP", "NUMBERS")), {"USAGE": "Y", "ALTER": "Y"}),
         (("PACKAGE", ("SHOP", "P")), {"EXECUTE": "G"}),
+        (("SCHEMA", ("DATA",)), {"SELECTIN": "Y", "INSERTIN": "G", "EXECUTEIN": "Y", "SCHEMAADM": "Y", "DATAACCESS": "Y"}),
     ]
     for number in range(20):
         user = alternating.server.users[alternating.current.username]
         user.rights = {("DATABASE", ()): {"CONNECT": "Y"} | ({"DBADM": "Y", "CREATE_SECURE_OBJECT": "Y"} if number % 3 else {})}
-        user.rights |= {what: dict(letters) for what, letters in objects[number % 5 :]}
+        user.rights |= {what: dict(letters) for what, letters in objects[number % 6 :]}
         user.roles = {"READERS": "N", f"ROLE {number}": "Y"}
         user.routines = {("SHOP", None if number % 2 else "SQL1", "F", "Y"), ("SHOP", "PAY", "P", "G" if number % 3 else "Y")}
         user.groups = {"APPS", f"GROUP{number}"}
