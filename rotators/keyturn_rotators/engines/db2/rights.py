@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyturn_rotators.engines.db2.connection import Row, Session, identifier
-from keyturn_rotators.rights import Right
+from keyturn_rotators.rights import Right, of_all_grantors
 
 GRANTABLE, YES = "G", "Y"
 ROLES = "SELECT ROLENAME, ADMIN FROM SYSCAT.ROLEAUTH WHERE GRANTEETYPE = 'U' AND GRANTEE = ?"
@@ -73,7 +73,7 @@ def rights_of(session: Session, user: str) -> frozenset[Right]:
     found = [right for view in VIEWS for right in view.rights(session.run(view.query, grantee))]
     found += [_role(str(name), str(admin)) for name, admin in session.run(ROLES, grantee)]
     found += [_routine(*row) for row in session.run(ROUTINES, grantee)]
-    return frozenset(found)
+    return frozenset(of_all_grantors(found))
 
 
 def not_copied(session: Session, user: str) -> list[str]:
