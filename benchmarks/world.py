@@ -21,6 +21,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from keyturn_lab.controlplane import ApiError, ControlPlane
+from keyturn_lab.patience import Patience
 from keyturn_lab.ports import free_ports
 
 Json = dict[str, Any]
@@ -239,9 +240,9 @@ def _deployment(number: int) -> Json:
 
 def until(condition: Callable[[], bool], what: str, *, every: float = 0.25) -> None:
     """Wait; a measurement that does not come to an end is an error."""
-    deadline = time.monotonic() + PATIENCE
+    patience = Patience(PATIENCE)
     while not condition():
-        if time.monotonic() > deadline:
+        if patience.over:
             raise TimeoutError(f"{what} took more than {PATIENCE:.0f} s")
         time.sleep(every)
 

@@ -33,6 +33,7 @@ from keyturn.adapters.kube.workloads import KubeWorkloads
 from keyturn.api import GROUP, VERSION
 from keyturn.domain.failures import OutsideError
 from keyturn.domain.observed import WorkloadKind
+from keyturn.domain.workload_kinds import PLACES
 from keyturn.engine.bare_pods import BarePods
 from keyturn.engine.engine import Engine
 from keyturn.engine.execute import Executor
@@ -159,10 +160,11 @@ class Leader:
         """Everything is listed before anything is decided: a consumer that is not known yet must not count as none."""
         while True:
             try:
-                if await serves(self._client, "/apis/argoproj.io/v1alpha1", "rollouts"):
-                    self._kinds = list(handlers.WORKLOADS)
+                rollouts = PLACES[WorkloadKind.ROLLOUT]
+                if await serves(self._client, rollouts.api, rollouts.plural):
+                    self._kinds = list(PLACES)
                 else:
-                    self._kinds = [kind for kind in handlers.WORKLOADS if kind is not WorkloadKind.ROLLOUT]
+                    self._kinds = [kind for kind in PLACES if kind is not WorkloadKind.ROLLOUT]
                 await self.fill()
             except OutsideError as error:
                 _log.warning("the caches cannot be filled: %s", error.message)
@@ -184,9 +186,9 @@ class Leader:
                 if known is not None:
                     self.engine.object_gone(kind, known)
         for workload in self._kinds:
-            group, version, plural = handlers.WORKLOADS[workload]
+            place = PLACES[workload]
             remembered, listed = self.world.workload_names(workload), set()
-            for path in paths(f"/apis/{group}/{version}", plural, self._settings.namespaces):
+            for path in paths(place.api, place.plural, self._settings.namespaces):
                 async for raw in items(self._client, path):
                     view = workload_view(workload, raw)
                     listed.add((view.namespace, view.name))
