@@ -26,6 +26,7 @@ REPORT_EVERY = 0.5
 REPORT_TIMEOUT = 2.0
 LAST_REPORTS = 3  # attempts: what is lost at the end is lost for good
 FIELDS = {"host": "DB_HOST", "port": "DB_PORT", "username": "DB_USER", "password": "DB_PASSWORD", "dbname": "DB_NAME"}
+NEEDED = ("host", "username", "password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Login:
 
     @classmethod
     def _from(cls, given: Mapping[str, str]) -> "Login":
-        missing = [f"{name} ({FIELDS[name]})" for name in ("host", "username", "password") if not given[name]]
+        missing = [f"{name} ({FIELDS[name]})" for name in NEEDED if not given[name]]
         if missing:
             raise SystemExit(f"the pod was not given {', '.join(missing)}")
         return cls(

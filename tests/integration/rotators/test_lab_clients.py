@@ -9,6 +9,7 @@ from tests.support.login_programs import client, until
 
 from keyturn_lab.apps import http_client, mysql_client, redis_client
 from keyturn_lab.backends.http_provider import HttpProvider
+from keyturn_lab.backends.oauth_server import METADATA, OAuthServer
 from keyturn_lab.backends.redis import Redis
 from keyturn_lab.ports import free_port
 
@@ -21,6 +22,12 @@ def redis() -> Iterator[Redis]:
     with Redis() as server:
         server.create_app_user("visitor", PASSWORD)
         yield server
+
+
+@pytest.fixture
+def oauth() -> Iterator[OAuthServer]:
+    with OAuthServer() as running:
+        yield running
 
 
 @pytest.fixture
@@ -54,6 +61,19 @@ def test_a_key_counts_until_it_is_revoked(provider: HttpProvider, options: list[
         until(lambda: running.get()[1].get("successes", 0) >= 3)
         assert running.get()[1]["failures"] == 0
         provider.revoke(key.id)
+        until(lambda: running.get("/healthz")[0] == 503)
+        assert running.stop()["last_error_kind"] == "authentication"
+
+
+@WAYS
+def test_a_clients_secret_counts_until_it_is_replaced(oauth: OAuthServer, options: list[str]) -> None:
+    registered = oauth.register(**METADATA)
+    secret = registered.secrets[0].value
+    given = environ("", 0, registered.id, secret) | {"DB_HOST": oauth.token_endpoint}
+    with client(*options, environ=given, program="oauth_client") as running:
+        until(lambda: running.get()[1].get("successes", 0) >= 3)
+        assert running.get()[1]["failures"] == 0
+        registered.secrets.clear()
         until(lambda: running.get("/healthz")[0] == 503)
         assert running.stop()["last_error_kind"] == "authentication"
 
