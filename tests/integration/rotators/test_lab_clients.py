@@ -1,6 +1,8 @@
 """The client programs of the other back ends: what they count as a success, and what they call a failure."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pymysql.err import InterfaceError, OperationalError
@@ -63,6 +65,16 @@ def test_a_key_counts_until_it_is_revoked(provider: HttpProvider, options: list[
         provider.revoke(key.id)
         until(lambda: running.get("/healthz")[0] == 503)
         assert running.stop()["last_error_kind"] == "authentication"
+
+
+def test_a_program_that_is_told_to_be_nice_is_so_among_all_sessions(provider: HttpProvider) -> None:
+    key = provider.create_key("shop")
+    with client("--nice=7", environ=environ(provider.host, provider.port, key.id, key.secret), program="http_client") as running:
+        until(lambda: running.get()[1].get("successes", 0) >= 2)
+        pid = running.process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 7, 19)
+        sessions = Path(f"/proc/{pid}/autogroup")
+        assert not sessions.exists() or sessions.read_text().endswith(" nice 7\n")
 
 
 @WAYS
