@@ -94,7 +94,7 @@ def _password() -> str:
     return f"Aa1-{secrets.token_urlsafe(18)}"  # a domain wants several classes
 
 
-def _documented(page: str, begin: str) -> str:
+def documented(page: str, begin: str) -> str:
     """The block of a rotator's page that begins like that."""
     text = (ROOT / "docs" / "rotators" / f"{page}.md").read_text()
     found = re.search(rf"^```\w+\n({re.escape(begin)}.*?)^```", text, re.DOTALL | re.MULTILINE)
@@ -175,7 +175,7 @@ def _ldap() -> Iterator[Given]:
     password, admin = _password(), _password()
     with tempfile.TemporaryDirectory(prefix="keyturn-logins-") as directory:
         tls = Authority(Path(directory)).issue("server", common_name="slapd", hosts=[openldap.OpenLdap.host])
-        with openldap.OpenLdap(tls=tls, access=_documented("ldap", "access to ")) as server:
+        with openldap.OpenLdap(tls=tls, access=documented("ldap", "access to ")) as server:
             user = server.add_user(USER, password)
             server.set_admin_password(admin)
             yield Given(secret=server.secret(user, password), superuser=server.secret(openldap.ADMIN, admin))
@@ -190,7 +190,7 @@ def _activedirectory() -> Iterator[Given]:
         tls = authority.issue("server", common_name="dc1", hosts=[Samba.host])
         with Samba(tls=tls, authority=authority.certificate) as server:
             server.add_group("readers", server.add_user(USER, password))
-            server.shell(_documented("activedirectory", "samba-tool user create"), PASSWORD=admin)
+            server.shell(documented("activedirectory", "samba-tool user create"), PASSWORD=admin)
             yield Given(
                 secret=server.secret(USER, password),
                 superuser=server.secret("keyturn", admin),
@@ -214,8 +214,8 @@ def _ssh_password() -> Iterator[Given]:
     with OpenSsh() as server:
         server.add_account(USER, password=password)
         server.add_account("keyturn", keys=f"restrict {public}\n")
-        server.write(f"/usr/local/sbin/{command}", _documented("ssh", "#!/bin/sh"), mode=0o755)
-        sudoers = _documented("ssh", "keyturn ALL=").replace(f"{command} app", f"{command} {USER}")
+        server.write(f"/usr/local/sbin/{command}", documented("ssh", "#!/bin/sh"), mode=0o755)
+        sudoers = documented("ssh", "keyturn ALL=").replace(f"{command} app", f"{command} {USER}")
         server.write("/etc/sudoers.d/keyturn", sudoers, mode=0o440)
         yield Given(
             secret=server.secret(USER, password=password),
