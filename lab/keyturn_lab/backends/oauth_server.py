@@ -15,10 +15,12 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, unquote_plus
+
+from keyturn_lab.http_server import CrowdServer
 
 Answer = tuple[int, dict[str, object]]
 METADATA: Mapping[str, object] = {
@@ -68,7 +70,7 @@ class OAuthServer:
         self.clients: dict[str, Client] = {}
         self.admin_token = "kt-lab-admin-" + secrets.token_urlsafe(16)
         self.updates: list[dict[str, object]] = []
-        self._http = _Server(("127.0.0.1", 0), _handler(self))
+        self._http = CrowdServer(("127.0.0.1", 0), _handler(self))
         self.host, self.port = "127.0.0.1", int(self._http.server_address[1])
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -197,11 +199,6 @@ class OAuthServer:
 
     def _secret(self, name: str) -> Secret:
         return Secret(id=secrets.token_hex(4), name=name, value="kt-lab-secret-" + secrets.token_urlsafe(16))
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # clients that come all at once
 
 
 def _handler(server: OAuthServer) -> type[BaseHTTPRequestHandler]:
