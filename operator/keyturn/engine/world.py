@@ -7,11 +7,12 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from keyturn.api import Action as RunAction
 from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun, RotationRunStatus, StepName, StepState, Trigger
@@ -69,7 +70,7 @@ class Objects:
         metadata = {name: value for name, value in raw["metadata"].items() if name not in DROPPED}
         if LAST_APPLIED in (metadata.get("annotations") or {}):
             metadata["annotations"] = {name: text for name, text in metadata["annotations"].items() if name != LAST_APPLIED}
-        self._stored[key] = (version, json.dumps({**raw, "metadata": metadata}, separators=(",", ":")).encode())
+        self._stored[key] = (version, to_json({**raw, "metadata": metadata}))
         self._reindex(key, raw)
         return True
 
@@ -96,7 +97,7 @@ class Objects:
     def raw(self, key: Key) -> dict[str, Any] | None:
         """The object's JSON."""
         stored = self._stored.get(key)
-        return json.loads(stored[1]) if stored else None
+        return from_json(stored[1]) if stored else None
 
     def secret(self, namespace: str, name: str) -> RotatingSecret | None:
         """A RotatingSecret."""
