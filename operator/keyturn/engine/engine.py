@@ -100,6 +100,10 @@ class Engine:
 
     # hints from outside
 
+    def is_echo(self, kind: Kind, raw: Mapping[str, Any]) -> bool:
+        """An event of ours or of a list tells what is known: most do, after our own writes."""
+        return self.world.objects.has_seen(kind, raw)
+
     def object_changed(self, kind: Kind, raw: dict[str, Any]) -> None:
         """An object of ours is there, or is other than before. Echoes of our own writes are known already and end here."""
         key = key_of(kind, raw)

@@ -62,10 +62,9 @@ class Objects:
 
     def put(self, kind: Kind, raw: Json) -> bool:
         """Keep an object; False if this or a newer one was known."""
-        key, version = key_of(kind, raw), version_of(raw)
-        known = self._stored.get(key)
-        if max(known[0] if known else 0, self._gone.get(key, 0)) >= version > 0:
+        if self.has_seen(kind, raw):
             return False
+        key, version = key_of(kind, raw), version_of(raw)
         self._gone.pop(key, None)
         metadata = {name: value for name, value in raw["metadata"].items() if name not in DROPPED}
         if LAST_APPLIED in (metadata.get("annotations") or {}):
@@ -73,6 +72,12 @@ class Objects:
         self._stored[key] = (version, to_json({**raw, "metadata": metadata}))
         self._reindex(key, raw)
         return True
+
+    def has_seen(self, kind: Kind, raw: Json) -> bool:
+        """Whether this or a newer form of the object is known, or was before it went."""
+        key, version = key_of(kind, raw), version_of(raw)
+        known = self._stored.get(key)
+        return max(known[0] if known else 0, self._gone.get(key, 0)) >= version > 0
 
     def drop(self, key: Key, *, version: int = 0) -> None:
         """The object is gone, at this resourceVersion or the last one that is known."""

@@ -67,6 +67,11 @@ def test_an_echo_of_what_is_known_wakes_nobody(hall: Hall) -> None:
     assert hall.woken == set()
 
 
+def test_what_is_known_is_an_echo_and_what_is_newer_is_none(hall: Hall) -> None:
+    assert hall.engine.is_echo(Kind.SECRET, hall.secret)
+    assert not hall.engine.is_echo(Kind.SECRET, hall.touched(hall.secret))
+
+
 def test_a_run_that_changes_wakes_its_rotating_secret(hall: Hall) -> None:
     hall.engine.object_changed(Kind.RUN, hall.touched(hall.run))
     assert hall.woken == {RUN, SECRET}
