@@ -98,6 +98,11 @@ class Engine:
         base = min(FIRST_RETRY * 2 ** min(count - 1, 9) * (10 if slow else 1), LAST_RETRY)
         self.queue.put(key, due=time.monotonic() + base * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
+    @property
+    def in_rush(self) -> bool:
+        """Objects are due, and none is a run, which must hear of consumers that come."""
+        return bool(self.queue.backlog) and not self.world.objects.open_count
+
     # hints from outside
 
     def is_echo(self, kind: Kind, raw: Mapping[str, Any]) -> bool:
