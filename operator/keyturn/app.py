@@ -79,7 +79,7 @@ class Leader:
             limits=settings.limits,
             clock=now,
         )
-        self.recorder = KubeRecorder(client, instance=settings.identity)
+        self.recorder = KubeRecorder(client, instance=settings.identity, busy=lambda: queue.crowd > 0)
         observer = MetricsObserver(metrics)
         reconciler = Reconciler(
             world=self.world,
