@@ -54,8 +54,7 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
     `port`: the engine's default. What is sent is sent at once: drivers send a statement in several parts, the second of which would wait
     for the first one's acknowledgement, which servers delay by 40 ms.
     """
-    address = (credential.host, credential.port(port))
-    sock = socket.create_connection(address, timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+    sock = reach(credential.host, credential.port(port), timeout=deadline.remaining(at_most=CONNECT_WITHIN))
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(deadline.remaining())
@@ -63,6 +62,14 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
         sock.close()
         raise
     return sock
+
+
+def reach(host: str, port: int, *, timeout: float) -> socket.socket:
+    """A TCP connection. Raises OSError, also where the host cannot be a name (an empty part), which Python calls a ValueError."""
+    try:
+        return socket.create_connection((host, port), timeout=timeout)
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a name") from None
 
 
 def _cause(error: BaseException) -> BaseException:

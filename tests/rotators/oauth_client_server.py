@@ -55,6 +55,7 @@ class OAuthServer:
         self.renews_token = False  # every update makes a new registration access token, and the old one is dead
         self.shows_secret = True  # a registration that is read has the secret
         self.refuses: Answer | None = None  # every request is answered with this
+        self.wrong_secret: Answer = (401, {"error": "invalid_client"})  # how a secret is refused
         self.clients: dict[str, Client] = {}
         self.admin_token = "kt-lab-admin-" + secrets.token_urlsafe(16)
         self.updates: list[dict[str, object]] = []
@@ -138,7 +139,7 @@ class OAuthServer:
                 user, secret = (unquote_plus(part) for part in basic.split(":", 1))
         client = self.clients.get(user)
         if client is None or secret not in client.values:
-            return 401, {"error": "invalid_client"}
+            return self.wrong_secret
         if form.get("scope") == "forbidden":
             return 400, {"error": "invalid_scope"}
         return 200, {"access_token": secrets.token_urlsafe(8), "token_type": "Bearer"}

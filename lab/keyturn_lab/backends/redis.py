@@ -26,7 +26,7 @@ from keyturn_lab.serving import serving
 
 ROOT = "root"
 CLIENT_TIMEOUT = 30.0
-ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
+ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill", "+info")
 APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
 
 

@@ -11,6 +11,8 @@ from tests.integration.rotators.worlds import PASSWORD, Shop
 from tests.rotators.proxies import MortalProxy
 
 from keyturn_lab.ports import free_port
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.postgres.connection import Session
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -92,6 +94,13 @@ def test_a_database_that_is_not_there_is_told_as_such(shop: Shop) -> None:
     error = failure_of_set(shop)
     assert error.kind is Kind.POLICY
     assert "dbname" in error.check
+
+
+def test_a_reader_or_a_standby_is_told_as_such(shop: Shop) -> None:
+    with Session(shop.current, deadline=Deadline.after(60)) as session, pytest.raises(RotationError) as refused:
+        session.run(f"BEGIN READ ONLY; ALTER ROLE {shop.app} PASSWORD NULL")
+    assert refused.value.kind is Kind.SERVER
+    assert "the writer" in refused.value.check
 
 
 def test_a_user_at_its_connection_limit_is_told_as_such(shop: Shop) -> None:

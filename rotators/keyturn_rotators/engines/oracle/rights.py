@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from keyturn_rotators.engines.oracle.connection import Row, Session, identifier
-from keyturn_rotators.rights import Right
+from keyturn_rotators.rights import Right, of_all_grantors
 
 PRIVILEGES = "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1"
 ROLES = "SELECT granted_role, admin_option FROM dba_role_privs WHERE grantee = :1"
@@ -28,7 +28,7 @@ def rights_of(admin: Session, user: str) -> frozenset[Right]:
         [
             *(_privilege(*row) for row in admin.run(PRIVILEGES, user)),
             *(_role(*row) for row in admin.run(ROLES, user)),
-            *(_object(*row) for row in admin.run(OBJECTS, user)),
+            *of_all_grantors(_object(*row) for row in admin.run(OBJECTS, user)),
             *_columns(admin.run(COLUMNS, user)),
             *(_quota(*row) for row in admin.run(QUOTAS, user)),
             *(_synonym(*row) for row in admin.run(SYNONYMS, user)),
@@ -65,8 +65,11 @@ def _object(owner: str, name: str, privilege: str, grantable: str, hierarchy: st
 
 def _columns(rows: Iterable[Row]) -> Iterable[Right]:
     """One right for all columns of a table: they can only be revoked together."""
-    found: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    granted: dict[tuple[str, str, str, str], str] = {}  # by several, perhaps: what counts is the option to pass it on
     for owner, table, column, privilege, grantable in rows:
+        granted[owner, table, privilege, column] = max(grantable, granted.get((owner, table, privilege, column), ""))
+    found: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for (owner, table, privilege, column), grantable in granted.items():
         found[owner, table, privilege, grantable].append(identifier(column))
     for (owner, table, privilege, grantable), columns in found.items():
         on, more = f"{identifier(owner)}.{identifier(table)}", " WITH GRANT OPTION" if grantable == YES else ""
