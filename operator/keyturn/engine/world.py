@@ -50,6 +50,7 @@ class Objects:
 
     def __init__(self) -> None:
         self._stored: dict[Key, tuple[int, bytes]] = {}
+        self._connections: dict[Key, tuple[tuple[int, bytes], AWSConnection | ClusterAWSConnection]] = {}  # what they were parsed from
         self._index: dict[Key, tuple[tuple[str, ...], ...]] = {}  # the entries of an object in the sets below
         self._by: dict[tuple[str, ...], set[Key]] = defaultdict(set)
         self.runs: dict[Key, RunView] = {}
@@ -82,6 +83,7 @@ class Objects:
     def drop(self, key: Key, *, version: int = 0) -> None:
         """The object is gone, at this resourceVersion or the last one that is known."""
         known = self._stored.pop(key, None)
+        self._connections.pop(key, None)
         self._gone[key] = max(version, known[0] if known else 0)
         while len(self._gone) > GONE:
             del self._gone[next(iter(self._gone))]
@@ -115,12 +117,15 @@ class Objects:
         return RotationRun.model_validate_json(stored[1]) if stored else None
 
     def connection(self, key: Key) -> AWSConnection | ClusterAWSConnection | None:
-        """A connection of either kind."""
+        """A connection of either kind, parsed once: every pass over whoever uses it asks for it."""
         stored = self._stored.get(key)
         if stored is None:
             return None
-        model = ClusterAWSConnection if key.kind is Kind.CLUSTER_CONNECTION else AWSConnection
-        return model.model_validate_json(stored[1])
+        known = self._connections.get(key)
+        if known is None or known[0] is not stored:
+            model = ClusterAWSConnection if key.kind is Kind.CLUSTER_CONNECTION else AWSConnection
+            known = self._connections[key] = (stored, model.model_validate_json(stored[1]))
+        return known[1]
 
     def runs_of(self, namespace: str, secret: str) -> list[RunView]:
         """The runs of one RotatingSecret, oldest first."""
