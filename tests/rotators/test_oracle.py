@@ -232,6 +232,15 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
             assert getattr(partner, what) == getattr(name, what), what
 
 
+def test_privileges_on_whole_schemas_are_made_equal_where_the_server_knows_them(alternating: OracleBench) -> None:
+    alternating.server.has_schema_privileges = True
+    for schemas in ({("SELECT ANY TABLE", "SHOP", "NO"), ("EXECUTE ANY PROCEDURE", "Pay", "YES")}, {("SELECT ANY TABLE", "SHOP", "YES")}):
+        user = alternating.server.users[alternating.current.username.upper()]
+        user.schemas = set(schemas)
+        alternating.rotate()
+        assert alternating.server.users[alternating.current.username].schemas == schemas
+
+
 def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alternating: OracleBench) -> None:
     both = {("SHOP", "ORDERS", "SELECT", option, "NO", "TABLE") for option in ("NO", "YES")}
     alternating.app.objects = both

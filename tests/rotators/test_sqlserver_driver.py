@@ -53,6 +53,12 @@ def test_a_wrong_password_is_the_servers_own_refusal(server: TdsServer) -> None:
     assert not logs_in(DRIVER.login(server.port, password="another"), deadline=Deadline.after(60))
 
 
+def test_a_database_that_cannot_be_opened_is_told_from_a_wrong_password() -> None:
+    with TdsServer(password=PASSWORD, closed="orders") as server, pytest.raises(RotationError) as refused:
+        Session(login(server.port, tls=False), deadline=Deadline.after(60), database="orders")
+    assert (refused.value.kind, 'Cannot open database "orders"' in str(refused.value)) == (Kind.POLICY, True)
+
+
 def test_without_tls_a_login_works_only_where_the_secret_says_so_and_the_server_agrees() -> None:
     with TdsServer(password=PASSWORD) as plain:
         assert logs_in(DRIVER.login(plain.port, tls=False), deadline=Deadline.after(60))
