@@ -82,6 +82,15 @@ def test_passwords_are_what_redshift_takes(single: StandInBench) -> None:
         assert any(letter.isdigit() for letter in password)
 
 
+def test_no_policy_makes_a_password_that_redshift_would_refuse_at_every_attempt(single: StandInBench) -> None:
+    for variable in ("EXCLUDE_NUMBERS", "EXCLUDE_UPPERCASE", "EXCLUDE_LOWERCASE"):
+        single.environ[variable] = "true"
+    single.environ |= {"REQUIRE_EACH_INCLUDED_TYPE": "false", "PASSWORD_LENGTH": "8"}
+    for _ in range(5):
+        single.rotate()
+    assert single.can_login(single.current)
+
+
 def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: StandInBench) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
