@@ -115,6 +115,16 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBen
     assert refused.value.kind is Kind.TLS
 
 
+def test_a_cluster_that_requires_tls_is_told_as_such(single: StandInBench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_refuse_plaintext, args=(listener,), daemon=True).start()
+        single.edit(APP, port=listener.getsockname()[1])
+        with pytest.raises(RotationError, match="no pg_hba") as refused:
+            single.rotate()
+    assert refused.value.kind is Kind.TLS
+    assert "the field ssl" in refused.value.check
+
+
 def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: StandInBench) -> None:
     old = single.current_version()
     single.rotate()
@@ -169,6 +179,18 @@ def _ask_in_the_clear(listener: socket.socket, heard: list[bytes]) -> None:
                 heard.append(client.recv(65536))
                 client.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
                 heard.append(client.recv(65536))
+
+
+def _refuse_plaintext(listener: socket.socket) -> None:
+    fields = (b"SFATAL", b"C28000", b'Mno pg_hba.conf entry for host "::ffff:10.0.0.1", user "app", database "dev", SSL off')
+    body = b"".join(field + b"\x00" for field in fields) + b"\x00"
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"E" + (len(body) + 4).to_bytes(4, "big") + body)
+                client.recv(65536)
 
 
 def _offer_tls(listener: socket.socket, context: ssl.SSLContext) -> None:
