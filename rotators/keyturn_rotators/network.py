@@ -54,8 +54,7 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
     `port`: the engine's default. What is sent is sent at once: drivers send a statement in several parts, the second of which would wait
     for the first one's acknowledgement, which servers delay by 40 ms.
     """
-    address = (credential.host, credential.port(port))
-    sock = socket.create_connection(address, timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+    sock = _first_to_answer(credential.host, credential.port(port), deadline)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(deadline.remaining())
@@ -63,6 +62,19 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
         sock.close()
         raise
     return sock
+
+
+def _first_to_answer(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """Tries the host's addresses in turn, of which there may be so many that the step's time is over before the last one's."""
+    failed: OSError | None = None
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        try:
+            return socket.create_connection(address[:2], timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+        except OSError as error:
+            failed = error
+            if deadline.clock() >= deadline.at:
+                break
+    raise failed or OSError("no address")
 
 
 def _cause(error: BaseException) -> BaseException:
