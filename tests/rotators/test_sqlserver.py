@@ -184,19 +184,19 @@ def test_a_superuser_that_is_not_shown_everything_is_told_before_anything_is_cha
     alternating.app.roles = {"made for apps"}
     alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
     alternating.server.logins["admin"].may = LEAST - {"VIEW ANY DEFINITION"}
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert (error.kind, "VIEW ANY DEFINITION" in error.check) == (Kind.PERMISSION, True)
     assert "app_clone" not in alternating.server.logins
 
 
 def test_a_user_in_a_database_where_the_superuser_is_a_guest_is_told(alternating: SqlServerBench) -> None:
     alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
-    assert "in msdb: CREATE USER [app_clone]" in refused(alternating).check
+    assert "in msdb: CREATE USER [app_clone]" in alternating.failure_of_set().check
 
 
 def test_a_database_that_the_login_cannot_open_is_told_from_a_wrong_password(single: SqlServerBench) -> None:
     single.orders.users.clear()
-    error = refused(single)
+    error = single.failure_of_set()
     assert (error.kind, "dbname" in error.check) == (Kind.POLICY, True)
 
 
