@@ -13,6 +13,7 @@ from nacl.signing import SigningKey
 from pymysql import _auth
 from tests.support.eventually import WITHIN
 
+from keyturn_lab.tcp import exactly
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mysql import ed25519
@@ -43,22 +44,13 @@ class Conversation:
         self._connection.sendall(len(payload).to_bytes(3, "little") + bytes([self._number]) + payload)
 
     def hear(self) -> bytes:
-        head = self._exactly(4)
+        head = exactly(self._connection, 4)
         self._number = head[3] + 1
-        return self._exactly(int.from_bytes(head[:3], "little"))
+        return exactly(self._connection, int.from_bytes(head[:3], "little"))
 
     def next_statement(self) -> bytes:
         self._number = 0
         return self.hear()
-
-    def _exactly(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            more = self._connection.recv(length - len(data))
-            if not more:
-                raise ConnectionError
-            data += more
-        return data
 
 
 @contextmanager
