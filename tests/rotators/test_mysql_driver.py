@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from nacl.signing import SigningKey
 from pymysql import _auth
+from tests.rotators.scripted_server import ScriptedServer
 from tests.support.eventually import WITHIN
 
 from keyturn_lab.tcp import exactly
@@ -55,23 +56,10 @@ class Conversation:
 
 @contextmanager
 def server(script: Callable[[Conversation], None]) -> Iterator[Credential]:
-    """A credential for a server with that script, one connection long."""
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(WITHIN)
-            try:
-                script(Conversation(connection))
-            except (ConnectionError, TimeoutError):
-                return
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        place = {"engine": "mysql", "host": "127.0.0.1", "port": listener.getsockname()[1], "ssl": False}
+    """A credential for a server with that script."""
+    with ScriptedServer(lambda client: script(Conversation(client))) as running:
+        place = {"engine": "mysql", "host": running.host, "port": running.port, "ssl": False}
         yield Credential(place | {"username": "app", "password": PASSWORD}, secret="app")
-        thread.join(WITHIN)
 
 
 def login_failure(script: Callable[[Conversation], None], *, within: float = WITHIN) -> RotationError:
