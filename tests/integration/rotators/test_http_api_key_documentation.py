@@ -67,7 +67,7 @@ def test_every_variable_of_the_engine_is_on_the_page() -> None:
 
 def test_a_label_is_as_long_as_the_page_says(bench: HttpApiKeyBench) -> None:
     long = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:" + "a/very/long_name" * 10
-    longest = int(re.findall(r"of at most (\d+) letters", PAGE)[0])
+    longest = int(re.findall(r"of at most (\d+) letters", PAGE.text)[0])
     label = overlap._label(long, "x")
     assert len(label) == longest
     assert re.fullmatch(r"[A-Za-z0-9-]+", label)
