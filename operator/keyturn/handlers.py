@@ -45,7 +45,10 @@ def registry(engine: Engine, parse: Parse, workloads: Sequence[WorkloadKind]) ->
 def _watch(
     registry: kopf.OperatorRegistry, engine: Engine, parse: Parse, kind: Kind | WorkloadKind, resource: tuple[str, str, str]
 ) -> None:
-    @kopf.on.event(*resource, registry=registry, id=resource[2])
+    def is_news(event: kopf.RawEvent, **_: object) -> bool:  # what is none is spared kopf's way to a handler
+        return event["type"] == "DELETED" or not isinstance(kind, Kind) or not engine.is_echo(kind, event["object"])
+
+    @kopf.on.event(*resource, registry=registry, id=resource[2], when=is_news)
     async def on_event(event: kopf.RawEvent, **_: object) -> None:
         tell(engine, parse, kind, event["type"], dict(event["object"]))
 

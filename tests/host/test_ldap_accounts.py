@@ -50,6 +50,15 @@ def test_the_second_user_is_like_the_first_and_in_the_same_groups(alternating: L
     assert len(entry["raw_attributes"]["userPassword"]) == 1
 
 
+def test_the_second_user_has_the_password_policy_of_the_first(server: OpenLdap, strict: str) -> None:
+    with ldap_bench(server, "AlternatingUsers", superuser=True, policy=strict) as bench:
+        bench.rotate()
+        with server.root() as root:
+            root.search(bench.clone, "(objectClass=*)", ldap3.BASE, attributes=["pwdPolicySubentry"])
+            [entry] = root.response
+    assert entry["raw_attributes"]["pwdPolicySubentry"] == [strict.encode()]
+
+
 def test_memberships_are_made_equal_at_every_rotation(alternating: LdapBench) -> None:
     alternating.rotate()
     server, mark = alternating.server, alternating.app.partition(",")[0].partition("=")[2]

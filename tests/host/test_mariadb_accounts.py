@@ -137,6 +137,22 @@ def test_all_accounts_of_a_retired_user_are_locked_and_opened_again(bench: MySql
     assert bench.can_login(bench.current)
 
 
+@pytest.mark.parametrize("locked_before", ["the first rotation", "the second"])
+def test_an_account_that_somebody_has_locked_stays_so_for_both_users(bench: MySqlBench, locked_before: str) -> None:
+    bench.own("CREATE USER %s@'10.1.%%' IDENTIFIED BY %s", bench.app, PASSWORD)
+    if locked_before == "the second":
+        bench.rotate()
+    bench.own("ALTER USER %s@'10.1.%%' ACCOUNT LOCK", bench.current.username)
+    for _ in range(3):
+        old_version = bench.current_version()
+        bench.rotate()
+        bench.step(Step.RETIRE, old_version)
+        bench.step(Step.RESTORE, old_version)
+    query = "SELECT JSON_VALUE(Priv, '$.account_locked') FROM mysql.global_priv WHERE User IN (%s, %s) AND Host = %s"
+    assert bench.own(query, bench.app, bench.clone, "10.1.%") == [("1",), ("1",)]
+    assert {str(row[0] or 0) for row in bench.own(query, bench.app, bench.clone, "%")} == {"0"}
+
+
 @pytest.mark.timeout(600)
 def test_wherever_a_rotation_dies_all_accounts_of_a_user_come_to_the_same_password(bench: MySqlBench) -> None:
     bench.own("CREATE USER %s@'10.1.%%' IDENTIFIED BY %s", bench.app, PASSWORD)

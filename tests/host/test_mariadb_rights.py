@@ -188,6 +188,17 @@ def test_an_admin_who_may_not_end_sessions_retires_nobody_as_if_it_had(bench: My
     bench.step(Step.RETIRE, old_version)
 
 
+@pytest.mark.parametrize("letter", ["A", "ä"])
+def test_sessions_of_another_user_whose_name_differs_in_case_or_accents_go_on(bench: MySqlBench, letter: str) -> None:
+    other, old_version = bench.app.replace("a", letter, 1), bench.current_version()
+    bench.server.create_app_user(other, "of-somebody-else", database=bench.database)
+    bench.rotate()
+    with bench.server.connect(user=other, password="of-somebody-else") as session:
+        bench.step(Step.RETIRE, old_version)
+        session.query("SELECT 1")
+    assert not bench.can_login(bench.version(old_version))
+
+
 def test_a_retired_user_is_locked_and_still_has_its_rights_and_views(bench: MySqlBench) -> None:
     old_version = bench.current_version()
     login, place = bench.current, f"`{bench.server.granted(bench.database)}`.*"

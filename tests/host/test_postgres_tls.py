@@ -98,5 +98,6 @@ def test_plaintext_is_refused_by_the_server_and_told_as_such(shop: Shop) -> None
     for secret in ("app", "superuser"):
         shop.set_value(secret, ssl=False)
     error = shop.failure_of_set()
-    assert error.kind is Kind.AUTHENTICATION
+    assert error.kind is Kind.TLS
     assert "no encryption" in str(error)
+    assert "the field ssl" in error.check

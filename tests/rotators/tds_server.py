@@ -18,12 +18,22 @@ FAILED = struct.pack("<BHHQ", 0xFD, 2, 0, 0)
 
 
 class TdsServer(TcpServer):
-    """`encryption`: what it answers to PRELOGIN. `moved_to`: where it sends its clients after the login."""
+    """`encryption`: what it answers to PRELOGIN. `moved_to`: where it sends its clients after the login.
+
+    `closed`: a database that nobody may open.
+    """
 
     def __init__(
-        self, *, password: str, context: ssl.SSLContext | None = None, encryption: int | None = None, moved_to: int | None = None
+        self,
+        *,
+        password: str,
+        context: ssl.SSLContext | None = None,
+        encryption: int | None = None,
+        moved_to: int | None = None,
+        closed: str = "",
     ) -> None:
         super().__init__()
+        self._closed = closed or None
         self._password, self._context, self._moved_to = password, context, moved_to
         self._encryption = encryption if encryption is not None else ON if context else NOT_SUPPORTED
         self.in_the_clear = b""  # what came without TLS, after PRELOGIN
@@ -43,9 +53,9 @@ class TdsServer(TcpServer):
         hidden = payload[at : at + 2 * characters]
         said = bytes(((byte ^ 0xA5) << 4 | (byte ^ 0xA5) >> 4) & 0xFF for byte in hidden).decode("utf-16-le")
         if said != self._password:
-            text = "Login failed for user 'app'."
-            token = struct.pack("<IBB", 18456, 1, 14) + struct.pack("<H", len(text)) + text.encode("utf-16-le") + b"\0\0" + bytes(4)
-            return b"\xaa" + struct.pack("<H", len(token)) + token + FAILED
+            return LOGIN_FAILED + FAILED
+        if _text(payload, 68) == self._closed:
+            return _error(4060, f'Cannot open database "{self._closed}" requested by the login. The login failed.') + LOGIN_FAILED + FAILED
         name = "Fake".encode("utf-16-le")
         token = b"\x01" + struct.pack(">I", 0x74000004) + bytes([4]) + name + bytes(4)
         return b"\xad" + struct.pack("<H", len(token)) + token + self._route() + DONE
@@ -109,6 +119,20 @@ class _Channel:
     def _tell(self) -> None:
         if data := self._outgoing.read():
             self._sock.sendall(_framed(PRELOGIN, data))
+
+
+def _text(login: bytes, at: int) -> str:
+    """What LOGIN7 has at one of its offsets."""
+    start, characters = struct.unpack_from("<HH", login, at)
+    return login[start : start + 2 * characters].decode("utf-16-le")
+
+
+def _error(number: int, text: str) -> bytes:
+    token = struct.pack("<IBB", number, 1, 14) + struct.pack("<H", len(text)) + text.encode("utf-16-le") + b"\0\0" + bytes(4)
+    return b"\xaa" + struct.pack("<H", len(token)) + token
+
+
+LOGIN_FAILED = _error(18456, "Login failed for user 'app'.")
 
 
 def _framed(kind: int, payload: bytes) -> bytes:

@@ -80,12 +80,14 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
         (("TABLESPACE", ("USERSPACE1",)), {"USE": "G"}),
         (("SEQUENCE", ("SHOP", "NUMBERS")), {"USAGE": "Y", "ALTER": "Y"}),
         (("PACKAGE", ("SHOP", "P")), {"EXECUTE": "G"}),
+        (("SCHEMA", ("DATA",)), {"SELECTIN": "Y", "INSERTIN": "G", "EXECUTEIN": "Y", "SCHEMAADM": "Y", "DATAACCESS": "Y"}),
     ]
     for number in range(20):
         user = alternating.server.users[alternating.current.username]
-        user.rights = {("DATABASE", ()): {"CONNECT": "Y"} | ({"DBADM": "Y", "CREATE_SECURE_OBJECT": "Y"} if number % 3 else {})}
-        user.rights |= {what: dict(letters) for what, letters in objects[number % 5 :]}
+        user.rights = {("DATABASE", ()): {"CONNECT": "Y"} | ({"LOAD": "Y", "EXPLAIN": "Y"} if number % 3 else {})}
+        user.rights |= {what: dict(letters) for what, letters in objects[number % 6 :]}
         user.roles = {"READERS": "N", f"ROLE {number}": "Y"}
+        alternating.server.users["admin"].roles |= dict.fromkeys(user.roles, "Y")
         user.routines = {("SHOP", None if number % 2 else "SQL1", "F", "Y"), ("SHOP", "PAY", "P", "G" if number % 3 else "Y")}
         user.groups = {"APPS", f"GROUP{number}"}
         alternating.rotate()
@@ -95,11 +97,20 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
             assert getattr(partner, what) == getattr(user, what), what
 
 
+def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alternating: Db2Bench) -> None:
+    alternating.app.routines = {("SHOP", "PAY", "P", "Y"), ("SHOP", "PAY", "P", "G")}
+    alternating.rotate()
+    assert alternating.server.users["app_clone"].routines == {("SHOP", "PAY", "P", "G")}
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(alternating: Db2Bench) -> None:
-    alternating.server.users["admin"].may -= {"SECADM"}
+    alternating.app.rights["DATABASE", ()] |= {"DATAACCESS": "Y", "CREATE_EXTERNAL_ROUTINE": "Y"}
+    alternating.app.roles = {"READERS": "N"}
     error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
-    assert 'GRANT CONNECT ON DATABASE TO USER "APP_CLONE"' in error.check
+    for authority in ("DATAACCESS", "CREATE_EXTERNAL_ROUTINE"):
+        assert f'GRANT {authority} ON DATABASE TO USER "APP_CLONE"' in error.check
+    assert 'GRANT ROLE "READERS" TO USER "APP_CLONE"' in error.check
     assert alternating.can_login(alternating.current)
 
 

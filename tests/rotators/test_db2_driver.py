@@ -1,6 +1,7 @@
 """What the engine takes for granted of ibm_db_dbi: names, errors, and the TLS of IBM's client, against a listener that shakes hands."""
 
 import inspect
+import socket
 from pathlib import Path
 
 import ibm_db_dbi
@@ -76,6 +77,25 @@ def test_errors_keep_their_number_in_the_drivers_own_classes_and_are_sorted_by_w
 def test_a_failed_handshake_is_told_from_a_host_that_is_down(reason: int, protocol: str, tls: bool) -> None:
     said = f'SQL30081N Communication protocol being used: "{protocol}". Protocol specific error code(s): "{reason}", "*", "*".'
     assert is_of_tls(said) is tls
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "kind"),
+    [
+        (24, "USERNAME AND/OR PASSWORD INVALID", Kind.AUTHENTICATION),
+        (19, "USERID DISABLED or RESTRICTED", Kind.AUTHENTICATION),
+        (1, "PASSWORD EXPIRED", Kind.POLICY),
+        (15, "PROCESSING FAILURE", Kind.SERVER),
+        (17, "UNSUPPORTED FUNCTION", Kind.SERVER),
+    ],
+)
+def test_only_a_refusal_for_its_credential_is_one(monkeypatch: pytest.MonkeyPatch, reason: int, words: str, kind: Kind) -> None:
+    def connect(*args: object, **options: object) -> None:
+        raise failed(-30082, f'Security processing failed with reason "{reason}" ("{words}").')
+
+    monkeypatch.setattr(ibm_db_dbi, "connect", connect)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert TestDriver.driver.refusal(TestDriver.driver.login(listener.getsockname()[1], host="127.0.0.1", tls=False)).kind is kind
 
 
 def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_it_does_not_know() -> None:

@@ -222,6 +222,25 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
             assert getattr(partner, what) == getattr(name, what), what
 
 
+def test_privileges_on_whole_schemas_are_made_equal_where_the_server_knows_them(alternating: OracleBench) -> None:
+    alternating.server.has_schema_privileges = True
+    for schemas in ({("SELECT ANY TABLE", "SHOP", "NO"), ("EXECUTE ANY PROCEDURE", "Pay", "YES")}, {("SELECT ANY TABLE", "SHOP", "YES")}):
+        user = alternating.server.users[alternating.current.username.upper()]
+        user.schemas = set(schemas)
+        alternating.rotate()
+        assert alternating.server.users[alternating.current.username].schemas == schemas
+
+
+def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alternating: OracleBench) -> None:
+    both = {("SHOP", "ORDERS", "SELECT", option, "NO", "TABLE") for option in ("NO", "YES")}
+    alternating.app.objects = both
+    alternating.app.columns = {("SHOP", "PRICES", "NET", "UPDATE", option) for option in ("NO", "YES")}
+    alternating.rotate()
+    clone = alternating.server.users["APP_CLONE"]
+    assert clone.objects == {("SHOP", "ORDERS", "SELECT", "YES", "NO", "TABLE")}
+    assert clone.columns == {("SHOP", "PRICES", "NET", "UPDATE", "YES")}
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(alternating: OracleBench) -> None:
     alternating.app.privileges.add(("ENQUEUE ANY QUEUE", "NO"))
     error = alternating.failure_of_set()

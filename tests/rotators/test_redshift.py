@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.rotators.bench import APP, COMMON, IN_TURN, Bench
 from tests.rotators.redshift_bench import StandInBench, stand_in
-from tests.rotators.scripted_server import ScriptedServer, asking_for_scram, asking_in_the_clear, offering_tls
+from tests.rotators.scripted_server import Script, ScriptedServer, asking_for_scram, asking_in_the_clear, offering_tls, saying
 from tests.rotators.suite import EngineSuite
 
 from keyturn_lab.aws.workers import runtime_directory
@@ -79,6 +79,15 @@ def test_passwords_are_what_redshift_takes(single: StandInBench) -> None:
         assert any(letter.isdigit() for letter in password)
 
 
+def test_no_policy_makes_a_password_that_redshift_would_refuse_at_every_attempt(single: StandInBench) -> None:
+    for variable in ("EXCLUDE_NUMBERS", "EXCLUDE_UPPERCASE", "EXCLUDE_LOWERCASE"):
+        single.environ[variable] = "true"
+    single.environ |= {"REQUIRE_EACH_INCLUDED_TYPE": "false", "PASSWORD_LENGTH": "8"}
+    for _ in range(5):
+        single.rotate()
+    assert single.can_login(single.current)
+
+
 def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: StandInBench) -> None:
     heard: list[bytes] = []
     with ScriptedServer(asking_in_the_clear(heard)) as other:
@@ -97,6 +106,15 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBen
         with pytest.raises(RotationError, match="certificate is not trusted") as refused:
             single.rotate()
     assert refused.value.kind is Kind.TLS
+
+
+def test_a_cluster_that_requires_tls_is_told_as_such(single: StandInBench) -> None:
+    with ScriptedServer(_refusing_plaintext()) as other:
+        single.edit(APP, port=other.port)
+        with pytest.raises(RotationError, match="no pg_hba") as refused:
+            single.rotate()
+    assert refused.value.kind is Kind.TLS
+    assert "the field ssl" in refused.value.check
 
 
 def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: StandInBench) -> None:
@@ -129,3 +147,9 @@ def test_the_zip_has_all_that_a_login_needs(single: StandInBench, tmp_path: Path
     command = [sys.executable, "-I", "-S", "-c", LOGIN, str(code), str(runtime_directory(tmp_path))]
     done = subprocess.run(command, input=single.current.to_json(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def _refusing_plaintext() -> Script:
+    fields = (b"SFATAL", b"C28000", b'Mno pg_hba.conf entry for host "::ffff:10.0.0.1", user "app", database "dev", SSL off')
+    body = b"".join(field + b"\x00" for field in fields) + b"\x00"
+    return saying(b"E" + (len(body) + 4).to_bytes(4, "big") + body)

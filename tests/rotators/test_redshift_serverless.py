@@ -3,7 +3,6 @@
 The API is a stand-in at botocore's boundary, by the same hooks as botocore's Stubber: requests and answers are held to AWS's models.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -18,12 +17,18 @@ from botocore.validate import validate_parameters
 from tests.rotators.bench import APP, COMMON, Bench
 from tests.rotators.redshift_bench import PAGE, PASSWORD, StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
+from tests.support.iam import Call, judge, statements
 
 from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
 NAMESPACE = "orders-namespace"
+ARNS = {NAMESPACE: "arn:aws:redshift-serverless:eu-west-1:111122223333:namespace/11111111-2222-4333-8444-555555555555"}
+OF_A_NAMESPACE = (
+    "GetNamespace",
+    "UpdateNamespace",
+)  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftserverless.html
 LOOKS = 2  # until a change is through
 LOADER = create_loader()  # the model of the service is read once
 
@@ -37,6 +42,7 @@ class Api:
         self.host = bench.server.host
         self.refusals: dict[str, list[str]] = {}  # codes to answer an operation with before it is done
         self.calls: list[str] = []
+        self.asked_for: list[Call] = []  # the same calls, as IAM sees them
         self.set_passwords = True  # whether the workgroup learns of them
         self._params: dict[str, Any] = {}
         self._password: str | None = None
@@ -60,6 +66,8 @@ class Api:
     def _answer(self, model: Any, **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         self._bench.life.request()
         self.calls.append(model.name)
+        namespace = ARNS.get(self._params.get("namespaceName", ""), "*") if model.name in OF_A_NAMESPACE else "*"
+        self.asked_for.append(Call(action=f"redshift-serverless:{model.name}", resource=namespace))
         if self.refusals.get(model.name):
             return self._refused(self.refusals[model.name].pop(0))
         if model.name != "ListWorkgroups" and self._params["namespaceName"] != NAMESPACE:
@@ -126,13 +134,17 @@ class TestNamespaceAdmin(EngineSuite):
             yield made
 
 
-def test_a_rotation_changes_the_namespace_once_and_makes_the_calls_of_the_pages_policy_only(bench: StandInBench, api: Api) -> None:
+def test_a_rotation_changes_the_namespace_once_and_makes_the_calls_that_the_pages_policy_allows_and_no_other(
+    bench: StandInBench, api: Api
+) -> None:
     bench.rotate()
     assert api.calls.count("UpdateNamespace") == 1
     section = PAGE.read_text().partition("### The function's IAM policy for the API")[2]
-    policy = json.loads(section.partition("```json\n")[2].partition("```")[0])
-    actions = {action for statement in policy["Statement"] for action in statement["Action"]}
-    assert {f"redshift-serverless:{call}" for call in api.calls} == {action for action in actions if not action.startswith("secrets")}
+    shown = section.partition("```json\n")[2].partition("```")[0]
+    verdict = judge(statements(shown), api.asked_for)
+    assert (verdict.refused, verdict.unused) == ((), ())
+    others = judge(statements(shown.replace("namespace/1111", "namespace/9999")), api.asked_for)
+    assert {call.action for call in others.refused} == {f"redshift-serverless:{name}" for name in OF_A_NAMESPACE}
 
 
 def test_only_the_namespaces_admin_is_changed(bench: StandInBench, api: Api) -> None:

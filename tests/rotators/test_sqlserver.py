@@ -125,6 +125,15 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
         assert len(audit) == (0 if number % 3 == 0 else 2)
 
 
+def test_what_several_have_said_is_granted_once_and_a_denial_wins(alternating: SqlServerBench) -> None:
+    kept = set(alternating.user.permissions)
+    alternating.user.permissions |= {("DATABASE", "EXECUTE", state, None, None, None) for state in "GW"}
+    alternating.user.permissions |= {("DATABASE", "SELECT", state, None, None, None) for state in "GD"}
+    alternating.rotate()
+    said = {("DATABASE", "EXECUTE", "W", None, None, None), ("DATABASE", "SELECT", "D", None, None, None)}
+    assert alternating.orders.users["app_clone"].permissions == kept | said
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_login_goes_on(alternating: SqlServerBench) -> None:
     alternating.app.roles.add("processadmin")
     error = alternating.failure_of_set()
@@ -169,6 +178,26 @@ def test_a_database_that_the_superuser_cannot_enter_is_told(alternating: SqlServ
     error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "audit" in str(error)
+
+
+def test_a_superuser_that_is_not_shown_everything_is_told_before_anything_is_changed(alternating: SqlServerBench) -> None:
+    alternating.app.roles = {"made for apps"}
+    alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
+    alternating.server.logins["admin"].may = LEAST - {"VIEW ANY DEFINITION"}
+    error = alternating.failure_of_set()
+    assert (error.kind, "VIEW ANY DEFINITION" in error.check) == (Kind.PERMISSION, True)
+    assert "app_clone" not in alternating.server.logins
+
+
+def test_a_user_in_a_database_where_the_superuser_is_a_guest_is_told(alternating: SqlServerBench) -> None:
+    alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
+    assert "in msdb: CREATE USER [app_clone]" in alternating.failure_of_set().check
+
+
+def test_a_database_that_the_login_cannot_open_is_told_from_a_wrong_password(single: SqlServerBench) -> None:
+    single.orders.users.clear()
+    error = single.failure_of_set()
+    assert (error.kind, "dbname" in error.check) == (Kind.POLICY, True)
 
 
 def test_sessions_that_cannot_be_seen_or_ended_fail_retirement(alternating: SqlServerBench) -> None:

@@ -18,7 +18,7 @@ from tests.rotators.tds_server import OFF, ON, TdsServer
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.sqlserver.connection import Session, identifier, logs_in
-from keyturn_rotators.errors import Kind
+from keyturn_rotators.errors import Kind, RotationError
 
 DRIVER = Driver(session=Session, host="127.0.0.1")
 
@@ -51,6 +51,12 @@ def test_a_wrong_password_is_the_servers_own_refusal(server: TdsServer) -> None:
     error = DRIVER.refusal(DRIVER.login(server.port, password="another"))
     assert (error.kind, "18456" in str(error)) == (Kind.AUTHENTICATION, True)
     assert not logs_in(DRIVER.login(server.port, password="another"), deadline=Deadline.after(60))
+
+
+def test_a_database_that_cannot_be_opened_is_told_from_a_wrong_password() -> None:
+    with TdsServer(password=PASSWORD, closed="orders") as server, pytest.raises(RotationError) as refused:
+        Session(DRIVER.login(server.port, tls=False), deadline=Deadline.after(60), database="orders")
+    assert (refused.value.kind, 'Cannot open database "orders"' in str(refused.value)) == (Kind.POLICY, True)
 
 
 def test_without_tls_a_login_works_only_where_the_secret_says_so_and_the_server_agrees() -> None:

@@ -24,7 +24,7 @@ from keyturn_lab.processes import ChildProcess
 
 ROOT = "root"
 CLIENT_TIMEOUT = 30.0
-ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
+ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill", "+info")
 APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
 
 

@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from tests.integration.rotators.worlds import PASSWORD, Shop
 from tests.rotators.proxies import MortalProxy
 from tests.rotators.scripted_server import ScriptedServer, asking_in_the_clear
 
 from keyturn_lab.ports import free_port
-from keyturn_rotators.errors import Kind
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.postgres.connection import Session
+from keyturn_rotators.errors import Kind, RotationError
 
 LIMIT = 1.0
 SLACK = 30.0
@@ -80,6 +83,13 @@ def test_a_database_that_is_not_there_is_told_as_such(shop: Shop) -> None:
     error = shop.failure_of_set(within=LIMIT)
     assert error.kind is Kind.POLICY
     assert "dbname" in error.check
+
+
+def test_a_reader_or_a_standby_is_told_as_such(shop: Shop) -> None:
+    with Session(shop.current, deadline=Deadline.after(60)) as session, pytest.raises(RotationError) as refused:
+        session.run(f"BEGIN READ ONLY; ALTER ROLE {shop.app} PASSWORD NULL")
+    assert refused.value.kind is Kind.SERVER
+    assert "the writer" in refused.value.check
 
 
 def test_a_user_at_its_connection_limit_is_told_as_such(shop: Shop) -> None:
