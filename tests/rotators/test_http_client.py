@@ -193,8 +193,8 @@ def test_a_url_that_is_none_is_refused_and_not_shown(url: str) -> None:
     "header", ["Retry-After: \xb2", "Retry-After: soon", "Retry-After: Mon, 01 Jan 0001 00:00:00 -0000", "Content-Length: \xb2"]
 )
 def test_a_header_that_is_no_number_and_no_date_counts_as_none(header: str) -> None:
-    with server(answering(f"HTTP/1.1 429 Later\r\n{header}\r\n\r\n{{}}".encode("latin-1"))) as port:
-        answer = asked(port)
+    with ScriptedServer(answering(f"HTTP/1.1 429 Later\r\n{header}\r\n\r\n{{}}".encode("latin-1"))) as server:
+        answer = asked(server.port)
     assert answer.status == 429
     assert not answer.retry_after
 

@@ -34,7 +34,7 @@ def test_the_admin_of_the_page_rotates_both_users(shop: Shop) -> None:
 
 def test_the_admin_of_the_page_rotates_in_a_database_that_is_not_everybodys(shop: Shop) -> None:
     shop.own(f"REVOKE CONNECT ON DATABASE {shop.database} FROM PUBLIC; GRANT CONNECT ON DATABASE {shop.database} TO {shop.app}")
-    statement = next(block for block in blocks("sql") if "GRANT CONNECT" in block)
+    statement = PAGE.block("sql", having="GRANT CONNECT")
     admin = shop.store.credential("superuser").username
     shop.own(statement.replace("DATABASE orders", f"DATABASE {shop.database}").replace("keyturn_admin", admin))
     assert [shop.rotate().username for _ in range(2)] == [shop.clone, shop.app]
