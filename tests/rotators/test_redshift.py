@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.rotators.bench import APP, Bench, Capability
-from tests.rotators.redshift_bench import COMMON, StandInBench, stand_in
+from tests.rotators.bench import APP, COMMON, IN_TURN, Bench
+from tests.rotators.redshift_bench import StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
 
 from keyturn_lab.aws.workers import runtime_directory
@@ -49,7 +49,7 @@ class TestSingleUser(EngineSuite):
 
 
 class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+    capabilities = IN_TURN
 
     @pytest.fixture
     def bench(self, redshift: RedshiftStandIn) -> Iterator[Bench]:
@@ -102,11 +102,8 @@ def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: Stan
     assert not [data for data in heard if single.current.password.encode() in data]
 
 
-def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, tmp_path_factory: pytest.TempPathFactory) -> None:
-    authority = Authority(tmp_path_factory.mktemp("authority"))
-    pair = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, authority: Authority) -> None:
+    context = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"]).server_context()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_offer_tls, args=(listener, context), daemon=True).start()
         single.edit(APP, port=listener.getsockname()[1], ssl=True)

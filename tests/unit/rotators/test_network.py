@@ -56,6 +56,12 @@ def test_a_server_without_tls_is_told_how_to_say_that_it_shall_have_none() -> No
     assert '"ssl": false' in told.check
 
 
+@pytest.mark.parametrize("host", ["db..example", ".example", f"{'x' * 64}.example", "\ud800"])
+def test_a_host_that_cannot_be_a_name_is_one_that_is_not_found(host: str) -> None:
+    with pytest.raises(socket.gaierror):
+        connect(CREDENTIAL.replaced(host=host), port=5432, deadline=Deadline.after(60))
+
+
 def test_a_connection_has_the_time_of_its_step_left_for_each_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         credential = CREDENTIAL.replaced(host="127.0.0.1")
