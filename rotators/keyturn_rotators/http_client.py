@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.network import CONNECT_WITHIN, Place, reach
+from keyturn_rotators.network import Place, reach
 from keyturn_rotators.tls import client_context
 
 WITHOUT_BODY = (204, 304)  # statuses
@@ -63,7 +63,7 @@ class Answer:
 def send(origin: Origin, call: Call, *, deadline: Deadline, place: Place) -> Answer:
     """Raises RotationError where there is no answer, whatever the reason; a refusal is an answer."""
     try:
-        sock = reach(origin.host, origin.port, timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+        sock = reach(origin.host, origin.port, deadline=deadline)
         with closing(sock), _ended_at(deadline, sock), closing(_secured(sock, origin)) as stream:
             answer, body = _exchange(origin, call, stream)
     except (OSError, http.client.HTTPException) as error:

@@ -38,14 +38,6 @@ def assert_alike(bench: MySqlBench) -> None:
     assert grants(bench, bench.app) == grants(bench, bench.clone)
 
 
-def failure_of_set(bench: MySqlBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
 class Things:
     """Objects that rights are about, and an admin who may pass the rights on."""
 
@@ -174,7 +166,7 @@ def test_the_admin_cannot_read_what_it_was_not_granted(bench: MySqlBench) -> Non
 
 def test_an_admin_who_may_not_read_the_grants_is_told_as_such(bench: MySqlBench) -> None:
     bench.own(f"REVOKE SELECT ON mysql.* FROM {bench.admin}")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "mysql" in str(error)
 

@@ -20,7 +20,7 @@ from keyturn_rotators.network import Place
 
 CANARY = "canary-of-the-key"
 ADMIN_CANARY = "canary-of-the-administrator"
-SLACK = 15.0  # seconds that a busy machine may take on top
+SLACK = 30.0  # seconds that a busy machine may take on top
 Serve = Callable[[socket.socket], None]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import APP
-from tests.rotators.oauth_client_bench import METADATA, OAuthBench, oauth_bench
-from tests.rotators.oauth_client_server import OAuthServer
+from tests.rotators.oauth_client_bench import OAuthBench, oauth_bench
 
+from keyturn_lab.backends.oauth_server import METADATA, OAuthServer
 from keyturn_lab.ports import free_port
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
 from tests.rotators.redis_bench import PASSWORD, RedisBench, redis_bench
-from tests.rotators.redis_cases import failure_of_set, retire_first, rules_of
+from tests.rotators.redis_cases import retire_first, rules_of
 from tests.support.login_programs import until
 
 from keyturn_lab.backends.redis import Redis
@@ -86,7 +86,7 @@ def test_what_the_user_may_do_is_not_changed(bench: RedisBench) -> None:
 
 def test_a_user_who_is_let_in_with_any_password_is_refused(bench: RedisBench) -> None:
     bench.server.run("ACL", "SETUSER", bench.app, "nopass")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "nopass" in str(error)
 
@@ -94,13 +94,13 @@ def test_a_user_who_is_let_in_with_any_password_is_refused(bench: RedisBench) ->
 def test_a_secret_whose_password_is_not_the_users_changes_nothing(bench: RedisBench) -> None:
     before = bench.server.users()
     bench.edit(APP, password="guessed-by-somebody")
-    assert failure_of_set(bench).kind is Kind.AUTHENTICATION
+    assert bench.failure_of_set().kind is Kind.AUTHENTICATION
     assert bench.server.users() == before
 
 
 def test_a_superuser_without_the_right_is_told_which_command_it_lacks(bench: RedisBench) -> None:
     bench.server.run("ACL", "SETUSER", bench.admin, "-@all", "+acl|list")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "ACL SETUSER" in str(error)
 
@@ -163,7 +163,7 @@ def test_one_of_several_servers_is_left_alone_unless_the_function_is_told_to(rep
     for server, why in zip(replicated, (r"has replicas \(1\)", "is a replica"), strict=True):
         with redis_bench(server, "AlternatingUsers") as bench:
             before = server.users()
-            error = failure_of_set(bench)
+            error = bench.failure_of_set()
             assert error.kind is Kind.POLICY
             assert re.search(why, str(error))
             assert server.users() == before

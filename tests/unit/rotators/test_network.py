@@ -83,6 +83,22 @@ def test_no_connection_is_begun_when_the_time_is_over() -> None:
     assert time.monotonic() - started < 15
 
 
+def test_a_host_of_many_addresses_of_which_none_answers_takes_no_longer_than_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, tried = [0.0], list[tuple[str, float]]()
+
+    def silent(address: tuple[str, int], timeout: float) -> socket.socket:
+        tried.append((address[0], timeout))
+        now[0] += timeout
+        raise TimeoutError
+
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 5432)) for number in range(9)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    monkeypatch.setattr(socket, "create_connection", silent)
+    with pytest.raises(TimeoutError):
+        connect(CREDENTIAL, port=5432, deadline=Deadline.after(12, clock=lambda: now[0]))
+    assert tried == [("192.0.2.0", 5.0), ("192.0.2.1", 5.0), ("192.0.2.2", 2.0)]
+
+
 class Session:
     """A login that ends as it is told to."""
 

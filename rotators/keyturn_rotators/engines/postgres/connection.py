@@ -34,6 +34,8 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.set_config('
           ANY (ARRAY['idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout']))
 """
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword of the frontend/backend protocol
+NO_RULE = "28000"  # invalid authorization: no rule of pg_hba.conf, among others
+TLS_ONLY = ("no encryption", "SSL off")  # in the words of a server without a rule for a login in plaintext, the second before PostgreSQL 14
 REFUSED_CHANGES = frozenset({"42501", "0LP01", "2BP01"})  # insufficient privilege, invalid grant, dependent objects
 
 __all__ = ["Session", "identifier", "literal", "logs_in", "verifier"]
@@ -146,6 +148,8 @@ class Session:
         state = _sqlstate(error)
         said = _words(error, hidden=self._credential.password)
         kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "the server's log")
+        if state == NO_RULE and not self._credential.tls and any(words in said for words in TLS_ONLY):
+            kind, check = Kind.TLS, "the field ssl of the secret: the server takes this login with TLS only"
         return self.place.error(kind, f"the server answered: {said} (SQLSTATE {state})", check)
 
     def _unanswered(self, error: Exception) -> RotationError:
@@ -156,7 +160,8 @@ class Session:
             return self.place.error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check)
         if isinstance(error, scramp.ScramException):
             what = "the server does not know the password's verifier"
-            return self.place.error(Kind.AUTHENTICATION, what, "that the host is the right server")
+            # Of the password it says nothing, and must not pass for its refusal, which retiring takes for its proof.
+            return self.place.error(Kind.SERVER, what, "that the host is the right server")
         return self.place.unanswered(error)
 
 

@@ -15,6 +15,7 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, Standing, logs_in, standing
 from keyturn_rotators.engines.sqlserver.equalise import equalise, left_over
 from keyturn_rotators.engines.sqlserver.logins import LONGEST_PASSWORD, create, enable, end_sessions, find_login, lock, set_password
+from keyturn_rotators.engines.sqlserver.rights import sees_all
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -85,6 +86,9 @@ class AlternatingUsers(InTurn):
     def _let_in(self, locked: "_Locked", pending: Credential, context: Context) -> None:
         """Make a login valid, and its rights those of the current one."""
         admin, current = locked.admin, context.current().username
+        if not sees_all(admin):
+            check = "GRANT VIEW ANY DEFINITION to the superuser of the secret"
+            raise admin.place.error(Kind.PERMISSION, f"what {current} may do is not shown whole to the superuser", check)
         wanted, found = find_login(admin, current), find_login(admin, pending.username)
         if wanted is None:
             what = f"{current} is no login with a password that the superuser can see, although it has logged in"
