@@ -8,13 +8,14 @@ from typing import Self
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import vhost
-from keyturn_rotators.engines.rabbitmq.management import PORT, PORT_WITHOUT_TLS, Management
+from keyturn_rotators.engines.rabbitmq.management import Management
 from keyturn_rotators.engines.rabbitmq.users import Users
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import EXCLUDED, TRUE, PasswordPolicy
 from keyturn_rotators.superuser import Superuser
 
 END_SESSIONS = "KEYTURN_END_SESSIONS"
+THE_APIS = 0  # none: the API's own, which follows from the superuser's `ssl` and not from the app's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,7 @@ class Settings:
     @contextmanager
     def users(self, credential: Credential, context: Context, *, changed: tuple[str, ...]) -> Iterator[Users]:
         """The users, through the administrator, whose secret's port is the management API's. `changed`: those that it is to change."""
-        port = PORT if credential.tls else PORT_WITHOUT_TLS
-        superuser = self.superuser.login(credential.without("port"), context, port=port, users=changed)
+        superuser = self.superuser.login(credential.without("port"), context, port=THE_APIS, users=changed)
         with Management(superuser, deadline=context.deadline) as api:
             yield Users(api)
 
