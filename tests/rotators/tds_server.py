@@ -7,10 +7,8 @@ over the wire. https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-
 import socket
 import ssl
 import struct
-import threading
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+
+from keyturn_lab.tcp import TcpServer
 
 HEADER = struct.Struct(">BBHHBx")
 PRELOGIN, LOGIN7, REPLY = 0x12, 0x10, 0x04
@@ -19,7 +17,7 @@ DONE = struct.pack("<BHHQ", 0xFD, 0, 0, 0)
 FAILED = struct.pack("<BHHQ", 0xFD, 2, 0, 0)
 
 
-class TdsServer:
+class TdsServer(TcpServer):
     """`encryption`: what it answers to PRELOGIN. `moved_to`: where it sends its clients after the login.
 
     `closed`: a database that nobody may open.
@@ -34,30 +32,11 @@ class TdsServer:
         moved_to: int | None = None,
         closed: str = "",
     ) -> None:
+        super().__init__()
         self._closed = closed or None
         self._password, self._context, self._moved_to = password, context, moved_to
         self._encryption = encryption if encryption is not None else ON if context else NOT_SUPPORTED
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.in_the_clear = b""  # what came without TLS, after PRELOGIN
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client, suppress(OSError, EOFError):
-                self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
         _packet(client)

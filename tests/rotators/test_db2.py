@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import ibm_db_dbi
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.bench import APP, BY_SUPERUSER, SUPERUSER, Bench, Capability
 from tests.rotators.db2_fake import AUTHORITIES, FakeDb2, FakeUser
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
@@ -16,7 +16,6 @@ from keyturn_rotators.versions import PENDING
 
 PASSWORD, ADMIN_PASSWORD = "First-password-of-the-app", "Password-of-the-admin"
 CONNECT = {("DATABASE", ()): {"CONNECT": "Y"}}
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE, Capability.SUPERUSER})
 
 
 class Db2Bench(Bench):
@@ -60,28 +59,18 @@ def alternating(server: FakeDb2) -> Db2Bench:
     return Db2Bench(server, strategy="AlternatingUsers")
 
 
-def refused(bench: Bench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
-
+class OnTheFake(EngineSuite, complete=False):
     @pytest.fixture
-    def bench(self, single: Db2Bench) -> Bench:
-        return single
+    def bench(self, server: FakeDb2) -> Bench:
+        return Db2Bench(server, strategy=self.strategy)
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP}
+class TestSingleUser(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
 
-    @pytest.fixture
-    def bench(self, alternating: Db2Bench) -> Bench:
-        return alternating
+
+class TestAlternatingUsers(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER | {Capability.OVERLAP}, "AlternatingUsers"
 
 
 def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_revoked_between(alternating: Db2Bench) -> None:
@@ -117,7 +106,7 @@ def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alt
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(alternating: Db2Bench) -> None:
     alternating.app.rights["DATABASE", ()] |= {"DATAACCESS": "Y", "CREATE_EXTERNAL_ROUTINE": "Y"}
     alternating.app.roles = {"READERS": "N"}
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     for authority in ("DATAACCESS", "CREATE_EXTERNAL_ROUTINE"):
         assert f'GRANT {authority} ON DATABASE TO USER "APP_CLONE"' in error.check
@@ -127,21 +116,21 @@ def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(a
 
 def test_privileges_of_a_kind_that_is_not_made_equal_are_told_before_anything_is_changed(alternating: Db2Bench) -> None:
     alternating.app.others.add("VARIABLEAUTH")
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert (error.kind, "SYSCAT.VARIABLEAUTH" in str(error)) == (Kind.POLICY, True)
     assert set(alternating.server.users) == {"app", "admin"}
 
 
 def test_a_user_who_is_not_rdss_master_is_told_as_such(single: Db2Bench) -> None:
     single.server.users["admin"].may = frozenset({"ACCESSCTRL"})
-    error = refused(single)
+    error = single.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert single.can_login(single.current)
 
 
 def test_a_password_that_rds_refuses_is_told_as_such(single: Db2Bench) -> None:
     single.server.shortest = 100
-    error = refused(single)
+    error = single.failure_of_set()
     assert (error.kind, "RDS's rules" in error.check) == (Kind.POLICY, True)
 
 
@@ -157,7 +146,7 @@ def test_a_password_that_would_end_the_drivers_option_is_refused_before_anything
 
 def test_a_superusers_secret_is_needed_for_a_single_user_too(single: Db2Bench) -> None:
     single.edit(APP, masterarn="")
-    assert "no superuser's secret" in str(refused(single))
+    assert "no superuser's secret" in str(single.failure_of_set())
 
 
 def test_a_retired_users_password_is_one_that_nobody_knows(alternating: Db2Bench) -> None:

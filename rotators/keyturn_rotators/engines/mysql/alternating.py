@@ -71,8 +71,9 @@ class AlternatingUsers(InTurn):
             locked = self._locked(old, context, sessions)
             context.confirm_idle()
             # The password that retiring has locked in is the old one: it is not set again, which a password history would refuse.
+            in_use = accounts(locked.admin, context.current().username)
             for account in locked.in_order(accounts(locked.admin, old.username)):
-                if account.locked:
+                if account.locked and not (account.host in in_use and in_use[account.host].locked):
                     locked.admin.run("ALTER USER %s@%s ACCOUNT UNLOCK", *account.name)
             self._let_in(locked, old, context)
 
@@ -96,10 +97,12 @@ class AlternatingUsers(InTurn):
         for account in locked.in_order(wanted):
             partner = found.get(account.host)
             if partner is None:
-                partner = replace(account, user=pending.username, locked=False)
+                partner = replace(account, user=pending.username)
                 create(admin, partner, pending)
             elif not valid:
-                set_password(admin, partner, pending, unlock=True)
+                set_password(admin, partner, pending, unlock=not account.locked)
+            if account.locked and not partner.locked:
+                _shut(admin, partner)  # somebody keeps the user out from there, and so its partner
             equalise(admin, locked.in_use, wanted=account, found=partner)
         with Session(pending, deadline=context.deadline) as itself:
             host = itself.host

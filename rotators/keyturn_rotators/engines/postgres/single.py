@@ -38,7 +38,8 @@ class SingleUser:
         if logs_in(pending, deadline=context.deadline):
             return
         with valid_login(lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context) as session:
-            session.run(f"ALTER ROLE {identifier(pending.username)} PASSWORD {literal(verifier(pending.password))}")
+            # A role that it acts as from login on could not change the user's password.
+            session.as_itself().run(f"ALTER ROLE {identifier(pending.username)} PASSWORD {literal(verifier(pending.password))}")
 
     def verify(self, pending: Credential, context: Context) -> None:
         with Session(pending, deadline=context.deadline) as session:

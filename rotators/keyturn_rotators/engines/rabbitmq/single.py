@@ -54,7 +54,7 @@ class SingleUser:
         log_in(current, deadline=context.deadline)  # a refusal proves something only where the current one is taken
         if self._settings.end_sessions:
             with self._settings.users(old, context, changed=(old.username,)) as users:
-                users.end_connections(old.username, deadline=context.deadline)
+                users.end_connections(old.username, deadline=context.deadline, goes_on=True)
         prove_refused(logs_in(old, deadline=context.deadline), place_of(old))
 
     def restore(self, old: Credential, context: Context) -> None:

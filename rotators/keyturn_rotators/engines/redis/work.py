@@ -7,6 +7,7 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
+from keyturn_rotators.engines.redis.company import is_accepted, refuse_one_of_several
 from keyturn_rotators.engines.redis.connection import PORT, Session
 from keyturn_rotators.engines.redis.users import Users, rewrites_config
 from keyturn_rotators.passwords import EXCLUDED, TRUE, PasswordPolicy
@@ -23,6 +24,7 @@ class Settings:
     superuser: Superuser
     config_rewrite: bool = False
     end_sessions: bool = False  # retiring ends all connections of a user whose credential has changed, the current one's too
+    one_of_several: bool = False  # the server may have replicas, or be one, or be a node of a cluster
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -31,6 +33,7 @@ class Settings:
             superuser=Superuser.from_environment(environ),
             config_rewrite=rewrites_config(environ),
             end_sessions=environ.get(END_SESSIONS, "").strip().lower() in TRUE,
+            one_of_several=is_accepted(environ),
         )
 
     @contextmanager
@@ -41,12 +44,15 @@ class Settings:
         changed besides.
         """
         if not (self.superuser.secret or context.current().superuser_secret):
-            users = Users(itself, config_rewrite=self.config_rewrite)
-            yield users
-            users.save()
+            yield from self._through(itself)
             return
         superuser = self.superuser.login(credential, context, port=PORT, users=(itself.user, *others))
         with Session(superuser, deadline=context.deadline) as admin:
-            users = Users(admin, config_rewrite=self.config_rewrite)
-            yield users
-            users.save()
+            yield from self._through(admin)
+
+    def _through(self, admin: Session) -> Iterator[Users]:
+        if not self.one_of_several:
+            refuse_one_of_several(admin)
+        users = Users(admin, config_rewrite=self.config_rewrite)
+        yield users
+        users.save()
