@@ -286,7 +286,7 @@ def test_a_superuser_that_lacks_a_right_is_told_which(alternating: OracleBench, 
 def test_a_superuser_of_another_database_changes_nobody_of_the_same_name_there(server: FakeOracle, strategy: str) -> None:
     bench = OracleBench(server, strategy=strategy, by_superuser=True)
     bench.edit(SUPERUSER, dbname=server.elsewhere)
-    error = refused(bench)
+    error = bench.failure_of_set()
     assert (error.kind, "another database" in str(error)) == (Kind.POLICY, True)
     assert bench.can_login(bench.current)
     assert not bench.can_login(bench.pending)
