@@ -25,7 +25,7 @@ ID = r'"([^"]+)"'
 class FakeOracle(FakeServer):
     """The server's state."""
 
-    service = "ORCL"
+    service, elsewhere = "ORCL", "OTHER"  # another database of the same listener, which the same users can enter
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -63,16 +63,17 @@ class FakeOracle(FakeServer):
             assert given["ssl_server_dn_match"] is True
             assert given["ssl_context"].check_hostname is True
             raise down(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"))
-        if given["service_name"] != server.service:
+        if given["service_name"] not in (server.service, server.elsewhere):
             raise failed(12514, "Cannot connect to database. Service is not registered with the listener")
-        return FakeConnection(server, given["user"], given["password"])
+        return FakeConnection(server, given["user"], given["password"], given["service_name"])
 
 
 class FakeConnection:
     """What the engine uses of oracledb's AsyncConnection."""
 
-    def __init__(self, server: FakeOracle, user: str, password: str) -> None:
+    def __init__(self, server: FakeOracle, user: str, password: str, service: str = FakeOracle.service) -> None:
         self.user = server.log_in(user, password)
+        self.service = service
         self.server = server
         server.number += 1
         self.key = (server.number, server.number * 7, 1)
@@ -196,6 +197,10 @@ def _kill_of_rds(it: FakeConnection, match: re.Match[str], params: list[Any]) ->
     it.server.sessions.pop((params[0], params[1], 1), None)
 
 
+def _database(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
+    return [("UNIQUE", it.service)]
+
+
 def _status(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
     return [(it.user.status,)]
 
@@ -304,6 +309,7 @@ BY = r'IDENTIFIED BY "(?P<password>[^"]+)"'
 ON = r'(?:(?P<kind>DIRECTORY|EDITION|USER) |"(?P<owner>[^"]+)"\.)"(?P<table>[^"]+)"'
 PRIVILEGE = r'(?:"(?P<role>[^"]+)"|(?P<privilege>[A-Z0-9 ]+?))'
 STATEMENTS: dict[str, Statement] = {
+    r"SELECT SYS_CONTEXT\('USERENV', 'DB_UNIQUE_NAME'\), SYS_CONTEXT\('USERENV', 'CON_NAME'\) FROM dual": _database,
     r"SELECT SYSDATE FROM dual": lambda it, match, params: [("now",)],
     rf'ALTER USER {USER} {BY}(?: REPLACE "(?P<old>[^"]+)")?(?P<unlock> ACCOUNT UNLOCK)?': _identified,
     rf"ALTER USER {ID} EXPIRE PASSWORD ROLLOVER PERIOD": _end_rollover,

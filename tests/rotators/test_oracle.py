@@ -272,6 +272,25 @@ def test_a_superuser_that_lacks_a_right_is_told_which(alternating: OracleBench, 
     assert (error.kind, grant in error.check) == (Kind.PERMISSION, True)
 
 
+@pytest.mark.parametrize("strategy", ["SingleUser", "AlternatingUsers"])
+def test_a_superuser_of_another_database_changes_nobody_of_the_same_name_there(server: FakeOracle, strategy: str) -> None:
+    bench = OracleBench(server, strategy=strategy, by_superuser=True)
+    bench.edit(SUPERUSER, dbname=server.elsewhere)
+    error = bench.failure_of_set()
+    assert (error.kind, "another database" in str(error)) == (Kind.POLICY, True)
+    assert bench.can_login(bench.current)
+    assert not bench.can_login(bench.pending)
+
+
+@pytest.mark.parametrize("strategy", ["SingleUser", "AlternatingUsers"])
+def test_a_superusers_secret_as_rds_makes_it_names_no_service(server: FakeOracle, strategy: str) -> None:
+    bench = OracleBench(server, strategy=strategy, by_superuser=True)
+    bench.edit(SUPERUSER, host=None, port=None, dbname=None, engine=None)
+    bench.environ["KEYTURN_SUPERUSER_HOST"] = "127.0.0.1"
+    bench.rotate()
+    assert bench.can_login(bench.current)
+
+
 # sessions
 
 

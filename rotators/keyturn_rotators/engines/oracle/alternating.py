@@ -26,6 +26,7 @@ from keyturn_rotators.engines.oracle.users import (
     find_account,
     lock,
     set_password,
+    superusers_session,
 )
 from keyturn_rotators.errors import Kind
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
@@ -97,8 +98,8 @@ class AlternatingUsers:
             raise no_partner(idle)
         superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
         # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
-        sessions.enter_context(Session(current, deadline=context.deadline))
-        admin = sessions.enter_context(Session(superuser, deadline=context.deadline))
+        itself = sessions.enter_context(Session(current, deadline=context.deadline))
+        admin = sessions.enter_context(superusers_session(superuser, itself, deadline=context.deadline))
         lock(admin, base(user_name(current)), deadline=context.deadline)
         return admin
 

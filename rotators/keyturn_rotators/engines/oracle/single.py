@@ -10,7 +10,7 @@ from typing import Self
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.oracle.connection import PORT, Session, logs_in, user_name
-from keyturn_rotators.engines.oracle.users import FORBIDDEN, LONGEST_PASSWORD, end_rollover, lock, set_password
+from keyturn_rotators.engines.oracle.users import FORBIDDEN, LONGEST_PASSWORD, end_rollover, lock, set_password, superusers_session
 from keyturn_rotators.logins import same_user, valid_login
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
@@ -86,7 +86,7 @@ class SingleUser:
         if not (self._superuser.secret or context.current().superuser_secret):
             return Passwords(itself, None, valid)
         superuser = self._superuser.login(other, context, port=PORT, users=(other.username,))
-        admin = sessions.enter_context(Session(superuser, deadline=context.deadline))
+        admin = sessions.enter_context(superusers_session(superuser, itself, deadline=context.deadline))
         lock(admin, user_name(other), deadline=context.deadline)
         return Passwords(itself, admin, valid)
 
