@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,8 @@ class Orders:
         return bool(self.pg.execute("SELECT 1", user=value["username"], password=value["password"], database="sam_orders"))
 
     def policy(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.aws.client("iam").get_role_policy(RoleName=self.role, PolicyName="rotate")["PolicyDocument"]
+        kept = self.aws.client("iam").get_role_policy(RoleName=self.role, PolicyName="rotate")["PolicyDocument"]
+        found: dict[str, Any] = ast.literal_eval(kept)  # moto keeps what its CloudFormation gave it as Python writes it
         return found
 
     def left(self) -> dict[str, list[Any]]:
