@@ -126,9 +126,11 @@ class ControlPlane(Cluster):
 
     def _start(self) -> None:
         started = time.monotonic()
-        for part in self._parts.values():
-            part.start()
+        for name in ("etcd", "kube-apiserver"):
+            self._parts[name].start()
         self._await_apiserver()
+        for name in ("kube-controller-manager", "kube-scheduler"):  # they end if the API server does not let them in within 20 s
+            self._parts[name].start()
         wait_until(
             lambda: self.client.answers("/api/v1/namespaces/default/serviceaccounts/default"),
             timeout=READY_SECONDS,
