@@ -126,16 +126,15 @@ class ControlPlane(Cluster):
 
     def _start(self) -> None:
         started = time.monotonic()
-        controller_manager = self._parts["kube-controller-manager"]
-        for part in self._parts.values():
-            if part is not controller_manager:
-                part.start()
+        for name in ("etcd", "kube-apiserver"):
+            self._parts[name].start()
         self._await_apiserver()
-        controller_manager.start()  # not before: it gives the API server 20 seconds to be healthy, and ends
+        for name in ("kube-controller-manager", "kube-scheduler"):  # they end if the API server does not let them in within 20 s
+            self._parts[name].start()
         wait_until(
             lambda: self.client.answers("/api/v1/namespaces/default/serviceaccounts/default"),
             timeout=READY_SECONDS,
-            waiting_for=controller_manager,
+            waiting_for=self._parts["kube-controller-manager"],
             others=self._parts.values(),
         )
         self._log(f"control plane ready in {time.monotonic() - started:.1f} s at {self.url}")
