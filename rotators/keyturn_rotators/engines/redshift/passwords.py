@@ -3,14 +3,5 @@
 https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_USER.html
 """
 
-from collections.abc import Mapping
-
-from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
-
 FORBIDDEN = "'\"\\/@"
 LONGEST = 64
-
-
-def policy(environ: Mapping[str, str]) -> PasswordPolicy:
-    """The environment's policy, within what the server takes."""
-    return PasswordPolicy.from_environment(environ, excluded=EXCLUDED, forbidden=FORBIDDEN, longest=LONGEST)
