@@ -1,52 +1,46 @@
-"""What the strategies have in common: whose login changes the users, and what the function's environment says."""
+"""What the strategies have in common: whose login changes the users, and how what was changed is saved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.redis.connection import PORT, Session
+from keyturn_rotators.engines.redis.connection import Session
 from keyturn_rotators.engines.redis.users import Users, rewrites_config
-from keyturn_rotators.passwords import EXCLUDED, TRUE, PasswordPolicy
-from keyturn_rotators.superuser import Superuser
-
-END_SESSIONS = "KEYTURN_END_SESSIONS"
+from keyturn_rotators.passwords import LONGEST
+from keyturn_rotators.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RedisSettings(Settings):
     """Of the function."""
 
-    policy: PasswordPolicy
-    superuser: Superuser
     config_rewrite: bool = False
-    end_sessions: bool = False  # retiring ends all connections of a user whose credential has changed, the current one's too
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+    def from_environment(cls, environ: Mapping[str, str], *, forbidden: str = "", longest: int = LONGEST) -> Self:
+        shared = Settings.from_environment(environ, forbidden=forbidden, longest=longest)
         return cls(
-            policy=PasswordPolicy.from_environment(environ, excluded=EXCLUDED),
-            superuser=Superuser.from_environment(environ),
+            policy=shared.policy,
+            superuser=shared.superuser,
+            end_sessions=shared.end_sessions,
             config_rewrite=rewrites_config(environ),
-            end_sessions=environ.get(END_SESSIONS, "").strip().lower() in TRUE,
         )
 
     @contextmanager
-    def users(self, itself: Session, credential: Credential, context: Context, *, others: tuple[str, ...] = ()) -> Iterator[Users]:
+    def users(self, itself: Session, superuser: Callable[[], Credential], context: Context) -> Iterator[Users]:
         """The users, changed by the superuser where there is one, else by the user's own login. What was changed is saved at the end.
 
-        `itself`: the login of the secret's user, which proves that whoever wrote the secret knows its password. `others`: users that are
-        changed besides.
+        `itself`: the login of the secret's user, which proves that whoever wrote the secret knows its password.
         """
-        if not (self.superuser.secret or context.current().superuser_secret):
+        if not self.superuser.is_named(context):
             users = Users(itself, config_rewrite=self.config_rewrite)
             yield users
             users.save()
             return
-        superuser = self.superuser.login(credential, context, port=PORT, users=(itself.user, *others))
-        with Session(superuser, deadline=context.deadline) as admin:
+        with Session(superuser(), deadline=context.deadline) as admin:
             users = Users(admin, config_rewrite=self.config_rewrite)
             yield users
             users.save()
