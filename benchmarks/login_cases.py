@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import secrets
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from keyturn_lab.backends import openldap
+from keyturn_lab.backends.canaille import Canaille
 from keyturn_lab.backends.http_provider import HttpProvider
 from keyturn_lab.backends.mariadb import MariaDb
 from keyturn_lab.backends.mongo_wire import MongoWire
+from keyturn_lab.backends.oauth_server import METADATA, OAuthServer
 from keyturn_lab.backends.openssh import OpenSsh, new_key
 from keyturn_lab.backends.postgres import Postgres
 from keyturn_lab.backends.rabbitmq import RabbitMq
 from keyturn_lab.backends.redis import Redis
+from keyturn_lab.backends.samba import Samba
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.drivers import Target
 from keyturn_rotators.package import build
 
 USER, ADMIN = "orders", "rotation_admin"
-DECLARATION = Path(__file__).parents[1] / "examples" / "http-api-key" / "acme.toml"
-DIRECTORY_PAGE = Path(__file__).parents[1] / "docs" / "rotators" / "ldap.md"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 SINGLE_USER, ALTERNATING_USERS, OVERLAP = "SingleUser", "AlternatingUsers", "Overlap"
+# With one user, these have it changed by a superuser all the same: some have no other way, the others are measured as most have them.
+ALWAYS_BY_SUPERUSER = frozenset({"activedirectory", "rabbitmq", "redis", "ssh"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +43,11 @@ class Given:
 
     secret: Mapping[str, object] = field(repr=False)
     superuser: Mapping[str, object] | None = field(default=None, repr=False)  # None: nobody else has a part in it
+    environment: Mapping[str, str] = field(default_factory=dict)  # of the rotation function
+
+
+Backend = Callable[[], AbstractContextManager[Given]]
+Fields = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +58,9 @@ class Case:
     strategy: str
     rotator: str  # the zip
     client: str  # the module of keyturn_lab.apps
-    backend: Callable[[], AbstractContextManager[Given]]
-    user: str = "username"  # the secret's field of what the pods log in as, and with
-    password: str = "password"
+    backend: Backend
+    fields: Fields = field(default_factory=dict)  # the secret's own names of what the pods log in with, by the usual ones
+    declaration: Path | None = None  # of the provider's requests
 
     @property
     def name(self) -> str:
@@ -61,72 +74,78 @@ class Case:
 
     @property
     def by_superuser(self) -> bool:
-        """Whether a superuser changes the user. Where there is one user, some engines let it change its own password."""
-        return self.strategy != SINGLE_USER or self.engine in {"redis", "rabbitmq"}
+        """Whether a superuser changes the user."""
+        return self.strategy != SINGLE_USER or self.engine in ALWAYS_BY_SUPERUSER
 
     @property
     def environment(self) -> dict[str, str]:
         """Of the rotation function."""
-        return {"KEYTURN_STRATEGY": self.strategy} | ({"KEYTURN_PROVIDER_FILE": DECLARATION.name} if self.rotator == "http_api_key" else {})
+        return {"KEYTURN_STRATEGY": self.strategy} | ({"KEYTURN_PROVIDER_FILE": self.declaration.name} if self.declaration else {})
 
     def zip(self, path: Path) -> None:
         """Write what is shipped, with the provider's declaration where there is one."""
         path.write_bytes(build(self.rotator, target=Target.here()))
-        if self.rotator == "http_api_key":
-            # The lab's provider knows a key at once: one look is enough.
-            declaration = re.sub(r"settles_within = \d+", "settles_within = 0", DECLARATION.read_text())
+        if self.declaration:
+            # The lab's servers know a key at once: one look is enough.
+            declared = re.sub(r"settles_within = \d+", "settles_within = 0", self.declaration.read_text())
             with zipfile.ZipFile(path, "a") as archive:
-                archive.writestr(DECLARATION.name, declaration)
+                archive.writestr(self.declaration.name, declared)
 
 
 def _password() -> str:
-    return secrets.token_urlsafe(18)
+    return f"Aa1-{secrets.token_urlsafe(18)}"  # a domain wants several classes
+
+
+def documented(page: str, begin: str) -> str:
+    """The block of a rotator's page that begins like that."""
+    text = (ROOT / "docs" / "rotators" / f"{page}.md").read_text()
+    found = re.search(rf"^```\w+\n({re.escape(begin)}.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert found, f"{page}.md has nothing that begins with {begin}"
+    return found[1]
+
+
+def _users(
+    user: Callable[[str, str], None],
+    admin: Callable[[str, str], None],
+    secret: Callable[..., dict[str, object]],
+    **admins: object,
+) -> Given:
+    """Make both by a server's functions. `admins`: fields of the superuser's secret alone."""
+    passwords = {name: _password() for name in (USER, ADMIN)}
+    user(USER, passwords[USER])
+    admin(ADMIN, passwords[ADMIN])
+    return Given(secret=secret(USER, passwords[USER]), superuser=secret(ADMIN, passwords[ADMIN], **admins))
 
 
 @contextmanager
 def _postgres() -> Iterator[Given]:
-    password, admin = _password(), _password()
     with Postgres() as server:
-        server.create_app_user(USER, password)
-        server.create_admin(ADMIN, admin, rotates=(USER,))
-        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+        yield _users(server.create_app_user, partial(server.create_admin, rotates=(USER,)), server.secret)
 
 
 @contextmanager
 def _mariadb() -> Iterator[Given]:
-    password, admin = _password(), _password()
     with MariaDb() as server:
-        server.create_app_user(USER, password)
-        server.create_admin(ADMIN, admin, databases=("app",))
-        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+        yield _users(server.create_app_user, partial(server.create_admin, databases=("app",)), server.secret)
 
 
 @contextmanager
 def _mongodb() -> Iterator[Given]:
     """FerretDB has no roles: the admin is a user like the other."""
-    password, admin = _password(), _password()
     with MongoWire() as server:
-        server.create_user(USER, password)
-        server.create_user(ADMIN, admin)
-        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+        yield _users(server.create_user, server.create_user, server.secret)
 
 
 @contextmanager
 def _rabbitmq() -> Iterator[Given]:
-    password, admin = _password(), _password()
     with RabbitMq() as server:
-        server.create_app_user(USER, password)
-        server.create_admin(ADMIN, admin)
-        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin, port=server.api_port))
+        yield _users(server.create_app_user, server.create_admin, server.secret, port=server.api_port)
 
 
 @contextmanager
 def _redis() -> Iterator[Given]:
-    password, admin = _password(), _password()
     with Redis() as server:
-        server.create_app_user(USER, password)
-        server.create_admin(ADMIN, admin)
-        yield Given(secret=server.secret(USER, password), superuser=server.secret(ADMIN, admin))
+        yield _users(server.create_app_user, server.create_admin, server.secret)
 
 
 @contextmanager
@@ -138,48 +157,144 @@ def _http_api_key() -> Iterator[Given]:
 
 
 @contextmanager
+def _oauth_registration() -> Iterator[Given]:
+    """The client replaces its own secret at the strict server; tokens are canaille's."""
+    with Canaille() as server:
+        yield Given(secret=server.secret(server.register(**METADATA)))
+
+
+@contextmanager
+def _oauth_secrets() -> Iterator[Given]:
+    """The strict server alone: canaille has one secret for a client."""
+    with OAuthServer() as server:
+        client = server.register(**METADATA)
+        secret = server.secret(client, provider="acme-id", key_id=client.secrets[-1].id)
+        yield Given(secret=secret, superuser=server.admin_secret(provider="acme-id"))
+
+
+@contextmanager
 def _ldap() -> Iterator[Given]:
     password, admin = _password(), _password()
-    found = re.search(r"```text\n(access to .*?)```", DIRECTORY_PAGE.read_text(), re.DOTALL)
-    assert found, f"{DIRECTORY_PAGE.name} has no rules for the administrator"
     with tempfile.TemporaryDirectory(prefix="keyturn-logins-") as directory:
         tls = Authority(Path(directory)).issue("server", common_name="slapd", hosts=[openldap.OpenLdap.host])
-        with openldap.OpenLdap(tls=tls, access=found[1]) as server:
+        with openldap.OpenLdap(tls=tls, access=documented("ldap", "access to ")) as server:
             user = server.add_user(USER, password)
             server.set_admin_password(admin)
             yield Given(secret=server.secret(user, password), superuser=server.secret(openldap.ADMIN, admin))
 
 
 @contextmanager
-def _ssh() -> Iterator[Given]:
+def _activedirectory() -> Iterator[Given]:
+    """The administrator is the page's, by its very commands; the user is in a group, so that there is something to carry over."""
+    password, admin = _password(), _password()
+    with tempfile.TemporaryDirectory(prefix="keyturn-logins-") as directory:
+        authority = Authority(Path(directory))
+        tls = authority.issue("server", common_name="dc1", hosts=[Samba.host])
+        with Samba(tls=tls, authority=authority.certificate) as server:
+            server.add_group("readers", server.add_user(USER, password))
+            server.shell(documented("activedirectory", "samba-tool user create"), PASSWORD=admin)
+            yield Given(
+                secret=server.secret(USER, password),
+                superuser=server.secret("keyturn", admin),
+                environment={"KEYTURN_CA_BUNDLE": str(authority.certificate)},
+            )
+
+
+@contextmanager
+def _ssh_keys() -> Iterator[Given]:
     private, public = new_key()
     with OpenSsh() as server:
         server.add_account(USER, keys=f"{public}\n")
         yield Given(secret=server.secret(USER, private_key=private, public_key=public))
 
 
+@contextmanager
+def _ssh_password() -> Iterator[Given]:
+    """The administrator is the page's, with its key and its command for the one account."""
+    command = "keyturn-chpasswd"
+    password, (private, public) = _password(), new_key()
+    with OpenSsh() as server:
+        server.add_account(USER, password=password)
+        server.add_account("keyturn", keys=f"restrict {public}\n")
+        server.write(f"/usr/local/sbin/{command}", documented("ssh", "#!/bin/sh"), mode=0o755)
+        sudoers = documented("ssh", "keyturn ALL=").replace(f"{command} app", f"{command} {USER}")
+        server.write("/etc/sudoers.d/keyturn", sudoers, mode=0o440)
+        yield Given(
+            secret=server.secret(USER, password=password),
+            superuser=server.secret("keyturn", private_key=private),
+            environment={"KEYTURN_CHPASSWD": f"sudo -n /usr/local/sbin/{command} {USER}"},
+        )
+
+
+@contextmanager
+def _apart(backend: Backend) -> Iterator[Given]:
+    """For a server that is Python's: in a process of its own, so that it does not keep the benchmark's from counting."""
+    start = multiprocessing.get_context("spawn")
+    ours, theirs = start.Pipe()
+    process = start.Process(target=_run, args=(backend, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join()
+
+
+def _run(backend: Backend, pipe: Connection) -> None:
+    """Until the other end is closed."""
+    with backend() as given, suppress(EOFError):
+        pipe.send(given)
+        pipe.recv()
+
+
+def _cases(engine: str, *strategies: str, rotator: str = "", client: str, backend: Backend, fields: Fields | None = None) -> list[Case]:
+    """One for each strategy."""
+    return [
+        Case(engine=engine, strategy=strategy, rotator=rotator or engine, client=client, backend=backend, fields=fields or {})
+        for strategy in strategies
+    ]
+
+
 CASES = (
-    Case(engine="postgres", strategy=ALTERNATING_USERS, rotator="postgres", client="postgres_client", backend=_postgres),
-    Case(engine="postgres", strategy=SINGLE_USER, rotator="postgres", client="postgres_client", backend=_postgres),
-    Case(engine="mariadb", strategy=ALTERNATING_USERS, rotator="mysql", client="mysql_client", backend=_mariadb),
-    Case(engine="mariadb", strategy=SINGLE_USER, rotator="mysql", client="mysql_client", backend=_mariadb),
+    *_cases("postgres", ALTERNATING_USERS, SINGLE_USER, backend=_postgres, client="postgres_client"),
+    *_cases("mariadb", ALTERNATING_USERS, SINGLE_USER, backend=_mariadb, client="mysql_client", rotator="mysql"),
     Case(
         engine="http-api-key",
         strategy=OVERLAP,
         rotator="http_api_key",
         client="http_client",
-        backend=_http_api_key,
-        user="key_id",
-        password="api_key",
+        backend=partial(_apart, _http_api_key),
+        fields={"username": "key_id", "password": "api_key"},
+        declaration=EXAMPLES / "http-api-key" / "acme.toml",
     ),
-    Case(engine="redis", strategy=OVERLAP, rotator="redis", client="redis_client", backend=_redis),
-    Case(engine="redis", strategy=ALTERNATING_USERS, rotator="redis", client="redis_client", backend=_redis),
-    Case(engine="redis", strategy=SINGLE_USER, rotator="redis", client="redis_client", backend=_redis),
-    Case(engine="mongodb", strategy=ALTERNATING_USERS, rotator="mongodb", client="mongo_client", backend=_mongodb),
-    Case(engine="mongodb", strategy=SINGLE_USER, rotator="mongodb", client="mongo_client", backend=_mongodb),
-    Case(engine="rabbitmq", strategy=ALTERNATING_USERS, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
-    Case(engine="rabbitmq", strategy=SINGLE_USER, rotator="rabbitmq", client="rabbitmq_client", backend=_rabbitmq),
-    Case(engine="ldap", strategy=ALTERNATING_USERS, rotator="ldap", client="ldap_client", backend=_ldap),
-    Case(engine="ldap", strategy=SINGLE_USER, rotator="ldap", client="ldap_client", backend=_ldap),
-    Case(engine="ssh", strategy=OVERLAP, rotator="ssh", client="ssh_client", backend=_ssh, password="private_key"),
+    *(
+        Case(
+            engine="oauth-client",
+            strategy=strategy,
+            rotator="oauth_client",
+            client="oauth_client",
+            backend=partial(_apart, backend),
+            fields={"host": "token_endpoint", "username": "client_id", "password": "client_secret"},
+            declaration=declaration,
+        )
+        for strategy, backend, declaration in (
+            (OVERLAP, _oauth_secrets, EXAMPLES / "oauth-client" / "acme-id.toml"),
+            (SINGLE_USER, _oauth_registration, None),
+        )
+    ),
+    *_cases("redis", OVERLAP, ALTERNATING_USERS, SINGLE_USER, backend=_redis, client="redis_client"),
+    *_cases("mongodb", ALTERNATING_USERS, SINGLE_USER, backend=_mongodb, client="mongo_client"),
+    *_cases("rabbitmq", ALTERNATING_USERS, SINGLE_USER, backend=_rabbitmq, client="rabbitmq_client"),
+    *_cases("ldap", ALTERNATING_USERS, SINGLE_USER, backend=_ldap, client="ldap_client"),
+    *_cases(
+        "activedirectory",
+        ALTERNATING_USERS,
+        SINGLE_USER,
+        backend=_activedirectory,
+        client="activedirectory_client",
+        fields={"dbname": "domain"},
+    ),
+    Case(engine="ssh", strategy=OVERLAP, rotator="ssh", client="ssh_client", backend=_ssh_keys, fields={"password": "private_key"}),
+    *_cases("ssh", SINGLE_USER, backend=_ssh_password, client="ssh_client"),
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.login_cases import CASES, Case, Given
 from benchmarks.world import Process, install, running_operator
+from keyturn_lab.apps.client import FIELDS, NEEDED
 from keyturn_lab.apps.scoreboard import Score, Scoreboard
 from keyturn_lab.aws import Aws
 from keyturn_lab.controlplane import ApiError, ControlPlane
@@ -92,10 +93,10 @@ class Tenant:
         return self.plane.client.request("POST", path, {"apiVersion": version, "kind": kind} | body)
 
     def _deployment(self, name: str) -> Json:
-        keys = {"DB_HOST": "host", "DB_PORT": "port", "DB_USER": self.case.user, "DB_PASSWORD": self.case.password, "DB_NAME": "dbname"}
+        fields = {usual: self.case.fields.get(usual, usual) for usual in FIELDS}
         env: list[Json] = [
-            {"name": variable, "valueFrom": {"secretKeyRef": {"name": NAME, "key": key, "optional": key == "dbname"}}}
-            for variable, key in keys.items()
+            {"name": FIELDS[usual], "valueFrom": {"secretKeyRef": {"name": NAME, "key": key, "optional": usual not in NEEDED}}}
+            for usual, key in fields.items()
         ]
         env.append({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
         env.append({"name": "_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
@@ -149,7 +150,8 @@ class LoginLab:
         with tempfile.TemporaryDirectory() as directory:
             code = Path(directory) / "rotator.zip"
             case.zip(code)
-            function = self.aws.register_function(case.name, code, handler=HANDLER, timeout=60, environment=case.environment)
+            environment = case.environment | dict(given.environment)
+            function = self.aws.register_function(case.name, code, handler=HANDLER, timeout=60, environment=environment)
         manager.rotate_secret(
             SecretId=secret, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 365}, RotateImmediately=False
         )

@@ -33,6 +33,7 @@ from keyturn.adapters.kube.workloads import KubeWorkloads
 from keyturn.api import GROUP, VERSION
 from keyturn.domain.failures import OutsideError
 from keyturn.domain.observed import WorkloadKind
+from keyturn.domain.workload_kinds import PLACES
 from keyturn.engine.bare_pods import BarePods
 from keyturn.engine.engine import Engine
 from keyturn.engine.execute import Executor
@@ -52,6 +53,8 @@ from keyturn.telemetry.observer import MetricsObserver
 
 SILENCE = 90.0  # seconds: three times of what a watch, a lease or a pass is silent at most
 RETRY = 2.0
+RUSH, RUSH_CHECK = 15.0, 0.1  # seconds: for how long the first looks may come before kopf, at most
+FIRST_RESYNC = 60.0  # seconds: what went between our list and kopf's is in neither
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ class Leader:
             limits=settings.limits,
             clock=now,
         )
-        self.recorder = KubeRecorder(client, instance=settings.identity)
+        self.recorder = KubeRecorder(client, instance=settings.identity, busy=lambda: queue.crowd > 0)
         observer = MetricsObserver(metrics)
         reconciler = Reconciler(
             world=self.world,
@@ -112,7 +115,7 @@ class Leader:
             await _first([self._start(self._ready(), "caches", stack), *parts])
             parts += [self._start(self.engine.run(), "engine", stack), self._start(self._resync(), "resync", stack)]
             parts.append(self._start(self.lookout.run(), "lookout", stack))
-            operator = self._start(self._kopf(), "kopf", stack)
+            operator = self._start(self._kopf_after_the_rush(), "kopf", stack)
             if (ended := await _first([operator, *parts])) is not operator:
                 raise RuntimeError(f"{ended.get_name()} has ended")
 
@@ -135,6 +138,13 @@ class Leader:
         task = asyncio.create_task(body(), name=name)
         stack.push_async_callback(stop)
         return task
+
+    async def _kopf_after_the_rush(self) -> None:
+        """What kopf lists first is known from our own list, and what follows are echoes of the first looks: those come before it."""
+        end = time.monotonic() + RUSH
+        while self.engine.in_rush and time.monotonic() < end:  # noqa: ASYNC110 - nobody tells when it is over
+            await asyncio.sleep(RUSH_CHECK)
+        await self._kopf()
 
     def _kopf(self) -> Awaitable[None]:
         """kopf ends by SIGTERM or SIGINT, and closes its session then: it has one of its own, that logs in as ours does."""
@@ -159,10 +169,11 @@ class Leader:
         """Everything is listed before anything is decided: a consumer that is not known yet must not count as none."""
         while True:
             try:
-                if await serves(self._client, "/apis/argoproj.io/v1alpha1", "rollouts"):
-                    self._kinds = list(handlers.WORKLOADS)
+                rollouts = PLACES[WorkloadKind.ROLLOUT]
+                if await serves(self._client, rollouts.api, rollouts.plural):
+                    self._kinds = list(PLACES)
                 else:
-                    self._kinds = [kind for kind in handlers.WORKLOADS if kind is not WorkloadKind.ROLLOUT]
+                    self._kinds = [kind for kind in PLACES if kind is not WorkloadKind.ROLLOUT]
                 await self.fill()
             except OutsideError as error:
                 _log.warning("the caches cannot be filled: %s", error.message)
@@ -184,9 +195,9 @@ class Leader:
                 if known is not None:
                     self.engine.object_gone(kind, known)
         for workload in self._kinds:
-            group, version, plural = handlers.WORKLOADS[workload]
+            place = PLACES[workload]
             remembered, listed = self.world.workload_names(workload), set()
-            for path in paths(f"/apis/{group}/{version}", plural, self._settings.namespaces):
+            for path in paths(place.api, place.plural, self._settings.namespaces):
                 async for raw in items(self._client, path):
                     view = workload_view(workload, raw)
                     listed.add((view.namespace, view.name))
@@ -196,8 +207,10 @@ class Leader:
 
     async def _resync(self) -> None:
         """Now and then everything is listed again: a lost event costs time, never correctness."""
+        pause = min(FIRST_RESYNC, self._settings.resync_seconds)
         while True:
-            await asyncio.sleep(self._settings.resync_seconds)
+            await asyncio.sleep(pause)
+            pause = self._settings.resync_seconds
             try:
                 await self.fill()
             except OutsideError as error:

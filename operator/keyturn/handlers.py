@@ -13,18 +13,9 @@ import kopf
 
 from keyturn.api import GROUP, KINDS, VERSION
 from keyturn.domain.observed import WorkloadKind, WorkloadView
+from keyturn.domain.workload_kinds import PLACES
 from keyturn.engine.engine import Engine
 from keyturn.engine.keys import Kind
-
-WORKLOADS: dict[WorkloadKind, tuple[str, str, str]] = {
-    WorkloadKind.DEPLOYMENT: ("apps", "v1", "deployments"),
-    WorkloadKind.STATEFUL_SET: ("apps", "v1", "statefulsets"),
-    WorkloadKind.DAEMON_SET: ("apps", "v1", "daemonsets"),
-    WorkloadKind.CRON_JOB: ("batch", "v1", "cronjobs"),
-    WorkloadKind.JOB: ("batch", "v1", "jobs"),
-    WorkloadKind.ROLLOUT: ("argoproj.io", "v1alpha1", "rollouts"),
-}
-
 
 PLURALS = {Kind(kind.resource.kind): kind.resource.plural for kind in KINDS}
 Parse = Callable[[WorkloadKind, dict[str, Any]], WorkloadView]
@@ -47,14 +38,17 @@ def registry(engine: Engine, parse: Parse, workloads: Sequence[WorkloadKind]) ->
     for kind in Kind:
         _watch(made, engine, parse, kind, (GROUP, VERSION, PLURALS[kind]))
     for workload in workloads:
-        _watch(made, engine, parse, workload, WORKLOADS[workload])
+        _watch(made, engine, parse, workload, PLACES[workload])
     return made
 
 
 def _watch(
     registry: kopf.OperatorRegistry, engine: Engine, parse: Parse, kind: Kind | WorkloadKind, resource: tuple[str, str, str]
 ) -> None:
-    @kopf.on.event(*resource, registry=registry, id=resource[2])
+    def is_news(event: kopf.RawEvent, **_: object) -> bool:  # what is none is spared kopf's way to a handler
+        return event["type"] == "DELETED" or not isinstance(kind, Kind) or not engine.is_echo(kind, event["object"])
+
+    @kopf.on.event(*resource, registry=registry, id=resource[2], when=is_news)
     async def on_event(event: kopf.RawEvent, **_: object) -> None:
         tell(engine, parse, kind, event["type"], dict(event["object"]))
 

@@ -10,15 +10,18 @@ from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
 
 CONNECT_WITHIN, READ_WITHIN = 5.0, 15.0  # seconds, the second for one answer
+ATTEMPTS = 3
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 
 
 def client_config(deadline: Deadline) -> Config:
-    """Bounded by what is left of the step."""
+    """Bounded by what is left of the step, all attempts together: or the function's time-out would speak, and not the step."""
+    each = deadline.remaining() / ATTEMPTS
+    connect = min(CONNECT_WITHIN, each / 4)
     return Config(
-        connect_timeout=deadline.remaining(at_most=CONNECT_WITHIN),
-        read_timeout=deadline.remaining(at_most=READ_WITHIN),
-        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=connect,
+        read_timeout=min(READ_WITHIN, each - connect),
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
 
 

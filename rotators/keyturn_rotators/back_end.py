@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from keyturn_rotators.credential import Credential
@@ -36,9 +36,14 @@ class BackEnd(Generic[Login]):
     differs: Differs = NOWHERE  # names a field of the connection, besides AWS's, that is not the same
     forbidden: str = ""  # in passwords
     longest_password: int = LONGEST
+    asks_for_classes: bool = False  # in passwords, a letter of each case and a digit, which the environment then cannot leave out
 
     def settings(self, environ: Mapping[str, str]) -> Settings:
-        return Settings.from_environment(environ, forbidden=self.forbidden, longest=self.longest_password)
+        """Raises RotationError. A password that the server would refuse must not be stored: no step would replace it."""
+        settings = Settings.from_environment(environ, forbidden=self.forbidden, longest=self.longest_password)
+        if not self.asks_for_classes:
+            return settings
+        return replace(settings, policy=replace(settings.policy, lowercase=True, uppercase=True, numbers=True, each_class=True))
 
     def verify(self, credential: Credential, deadline: Deadline) -> None:
         """Log in as the app does."""

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     package.add_argument(
         "--ca-bundle",
-        type=Path,
+        type=_certificates,
         metavar="FILE",
         help="certificate authorities (PEM) to trust instead of the system's, for example your own",
     )
@@ -79,7 +80,16 @@ def _path(text: str) -> Path:
     return path
 
 
+def _certificates(text: str) -> Path:
+    path = _path(text)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError):
+        raise argparse.ArgumentTypeError(f"{text} holds no certificates (PEM)") from None
+    return path
+
+
 def _version(text: str) -> str:
-    if not re.fullmatch(r"3\.\d+", text):
-        raise argparse.ArgumentTypeError("a version of Python is 3.13, for example")
+    if not re.fullmatch(r"3\.(1[1-9]|[2-9]\d)", text):
+        raise argparse.ArgumentTypeError("a version of Python is 3.13, for example; the rotators need 3.11 or later")
     return text

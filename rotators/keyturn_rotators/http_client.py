@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.network import CONNECT_WITHIN, Place
+from keyturn_rotators.network import Place, reach
 from keyturn_rotators.tls import client_context
 
 WITHOUT_BODY = (204, 304)  # statuses
@@ -63,7 +63,7 @@ class Answer:
 def send(origin: Origin, call: Call, *, deadline: Deadline, place: Place) -> Answer:
     """Raises RotationError where there is no answer, whatever the reason; a refusal is an answer."""
     try:
-        sock = socket.create_connection((origin.host, origin.port), timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+        sock = reach(origin.host, origin.port, deadline=deadline)
         with closing(sock), _ended_at(deadline, sock), closing(_secured(sock, origin)) as stream:
             answer, body = _exchange(origin, call, stream)
     except (OSError, http.client.HTTPException) as error:
@@ -95,7 +95,7 @@ def _exchange(origin: Origin, call: Call, stream: socket.socket) -> tuple[http.c
 def _is_whole(answer: http.client.HTTPResponse, body: bytes) -> bool:
     """Python takes a connection that ends for the end of headers and body: an answer that was cut off would prove something."""
     length = answer.headers.get("Content-Length", "")
-    if length.isdigit():
+    if length.isdecimal():
         return len(body) == min(int(length), LARGEST_ANSWER + 1)
     return answer.chunked or answer.status in WITHOUT_BODY or len(body) > LARGEST_ANSWER or _json(body) is not None
 
@@ -131,7 +131,7 @@ def _seconds(value: str | None) -> float | None:
     """Retry-After, which is seconds or a date."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     with suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())

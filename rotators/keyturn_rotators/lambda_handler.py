@@ -28,6 +28,7 @@ ENDPOINT = "SECRETS_MANAGER_ENDPOINT"  # as AWS's functions name it
 
 log = logging.getLogger("keyturn_rotators")
 log.setLevel(logging.INFO)
+everybody = logging.getLogger()
 
 
 class LambdaContext(Protocol):
@@ -38,6 +39,8 @@ class LambdaContext(Protocol):
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> dict[str, str]:
     """Do one step of a rotation. Raises RotationError where it fails."""
+    # A function whose log level is DEBUG would have botocore write every value that it reads and sends, and drivers what servers say.
+    everybody.setLevel(max(everybody.level, logging.INFO))
     step = _text(event, "Step")
     if step not in list(Step):
         return _unsupported(step, "this version of the rotator does not know the step")

@@ -54,8 +54,7 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
     `port`: the engine's default. What is sent is sent at once: drivers send a statement in several parts, the second of which would wait
     for the first one's acknowledgement, which servers delay by 40 ms.
     """
-    address = (credential.host, credential.port(port))
-    sock = socket.create_connection(address, timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+    sock = reach(credential.host, credential.port(port), deadline=deadline)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(deadline.remaining())
@@ -63,6 +62,25 @@ def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.
         sock.close()
         raise
     return sock
+
+
+def reach(host: str, port: int, *, deadline: Deadline) -> socket.socket:
+    """A TCP connection, to the first of the host's addresses that answers: there may be more than the step has time for.
+
+    Raises OSError, also where the host cannot be a name (an empty part), which Python calls a ValueError.
+    """
+    failed: OSError | None = None
+    try:
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                return socket.create_connection(address[:2], timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+            except OSError as error:
+                failed = error
+                if deadline.clock() >= deadline.at:
+                    break
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a name") from None
+    raise failed or OSError("no address")
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -4,7 +4,7 @@ Two users may do the same when the same statements, with the name left out, desc
 know is described too, so that it is told and never passed over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keyturn_rotators.errors import Kind, RotationError
@@ -29,6 +29,19 @@ class Change:
 
     statement: str
     known: bool = True
+
+
+def of_all_grantors(rights: Iterable[Right]) -> list[Right]:
+    """Each privilege once, as it counts: the catalogues list it for each who has granted it, and one superuser can grant it once only.
+
+    With the option to pass it on, where one of them gave it so.
+    """
+    found: dict[str, Right] = {}
+    for right in rights:
+        best = found.setdefault(right.give[0], right)
+        if len(right.give[1]) > len(best.give[1]):
+            found[right.give[0]] = right
+    return list(found.values())
 
 
 def changes(*, wanted: frozenset[Right], found: frozenset[Right], name: str) -> list[Change]:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engine import Context, Engine, in_flight
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.versions import CURRENT, PENDING, Description, VersionExists, VersionMissing, VersionStore
 
 LONGEST_VALUE = 65_536  # bytes, of a SecretString
@@ -75,7 +75,15 @@ class Rotation:
         self._runner = runner
 
     def run(self, request: Request) -> Result:
-        """Do one step. Raises RotationError, or Unsupported where the engine has nothing that does it."""
+        """Do one step. Raises RotationError; for retireSecret and restoreSecret Unsupported, where the engine has nothing that does it."""
+        try:
+            return self._run(request)
+        except Unsupported as why:
+            if request.step not in ROTATION:
+                raise
+            raise _refused(request, f"the engine cannot do it: {why}", check="the engine: AWS would take the step for done") from None
+
+    def _run(self, request: Request) -> Result:
         self._deadline.remaining()
         context = Context(self._store, request.secret, self._deadline)
         if request.step is Step.TEST:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.host.test_activedirectory_suite import authority, domain
+from tests.host.test_activedirectory_suite import domain
 from tests.rotators.activedirectory_bench import ActiveDirectoryBench, activedirectory_bench, add_administrator
 from tests.rotators.bench import APP
 
@@ -13,8 +13,6 @@ from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
-
-__all__ = ["authority"]  # a fixture
 
 
 @pytest.fixture(scope="module")

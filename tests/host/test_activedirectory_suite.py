@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.activedirectory_bench import COMMON, activedirectory_bench, add_administrator
-from tests.rotators.bench import Bench, Capability
+from tests.rotators.activedirectory_bench import activedirectory_bench, add_administrator
+from tests.rotators.bench import BY_SUPERUSER, Bench, Capability
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
@@ -13,11 +13,6 @@ from keyturn_lab.backends.samba import Samba
 from keyturn_lab.controlplane.certificates import Authority
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def domain(authority: Authority, *, grace_minutes: int) -> Samba:
@@ -37,10 +32,8 @@ def server(authority: Authority) -> Iterator[Samba]:
         yield running
 
 
-class OverTls(EngineSuite):
+class OverTls(EngineSuite, complete=False):
     """In a process that knows the server's authority."""
-
-    strategy: str
 
     @pytest.fixture
     def bench(
@@ -54,10 +47,8 @@ class OverTls(EngineSuite):
 
 
 class TestSingleUser(OverTls):
-    capabilities = COMMON
-    strategy = "SingleUser"
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
 
 
 class TestAlternatingUsers(OverTls):
-    capabilities = COMMON | {Capability.OVERLAP}
-    strategy = "AlternatingUsers"
+    capabilities, strategy = BY_SUPERUSER | {Capability.OVERLAP}, "AlternatingUsers"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support.kube import Kube, Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object, condition
 from tests.support.lab import fresh_namespace, running_node
 from tests.support.operator import install, running_operator
 from tests.support.rollouts import adoption, begin, change, ended, pods, state_is

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import ldap3
 import pytest
-from tests.host.test_ldap_suite import authority, server
+from tests.host.test_ldap_suite import server
 from tests.rotators.bench import APP, SUPERUSER
 from tests.rotators.ldap_bench import LdapBench, ldap_bench
 
@@ -16,7 +16,7 @@ from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
 
-__all__ = ["authority", "server"]  # fixtures
+__all__ = ["server"]  # a fixture
 
 
 @pytest.fixture
@@ -37,14 +37,6 @@ def strict(server: OpenLdap) -> str:
     return server.add_policy("strict", pwdInHistory="5", pwdMinLength="16", pwdCheckQuality="2")
 
 
-def failure_of_set(bench: LdapBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
 def test_the_second_user_is_like_the_first_and_in_the_same_groups(alternating: LdapBench) -> None:
     alternating.rotate()
     server = alternating.server
@@ -56,6 +48,15 @@ def test_the_second_user_is_like_the_first_and_in_the_same_groups(alternating: L
     assert entry["raw_attributes"]["description"] == [b"of the shop"]
     assert entry["raw_attributes"]["cn"] == [alternating.clone.partition(",")[0].partition("=")[2].encode()]
     assert len(entry["raw_attributes"]["userPassword"]) == 1
+
+
+def test_the_second_user_has_the_password_policy_of_the_first(server: OpenLdap, strict: str) -> None:
+    with ldap_bench(server, "AlternatingUsers", superuser=True, policy=strict) as bench:
+        bench.rotate()
+        with server.root() as root:
+            root.search(bench.clone, "(objectClass=*)", ldap3.BASE, attributes=["pwdPolicySubentry"])
+            [entry] = root.response
+    assert entry["raw_attributes"]["pwdPolicySubentry"] == [strict.encode()]
 
 
 def test_memberships_are_made_equal_at_every_rotation(alternating: LdapBench) -> None:
@@ -73,7 +74,7 @@ def test_groups_that_the_administrator_may_not_change_are_a_permission_failure(a
     with alternating.server.root() as root:
         group = f"cn={alternating.app.partition(',')[0].partition('=')[2]}-elsewhere,dc=example,dc=com"
         add(root, group, ["groupOfNames"], {"member": [alternating.app]})
-    error = failure_of_set(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert group in str(error)
     assert alternating.can_login(alternating.current)
@@ -94,7 +95,7 @@ def test_a_password_of_the_history_is_told_as_such(server: OpenLdap, strict: str
 def test_a_password_that_the_rules_refuse_is_told_as_such_and_the_old_one_goes_on(server: OpenLdap, strict: str, superuser: bool) -> None:
     with ldap_bench(server, "SingleUser", superuser=superuser, policy=strict) as bench:
         bench.environ["KEYTURN_PASSWORD_LENGTH"] = "8"
-        error = failure_of_set(bench)
+        error = bench.failure_of_set()
         assert error.kind is Kind.POLICY
         assert "the rules for length and quality of passwords" in str(error)
         assert bench.can_login(bench.current)
@@ -123,7 +124,7 @@ def test_a_user_whose_password_the_secret_does_not_have_is_left_alone(server: Op
     for strategy in ("SingleUser", "AlternatingUsers"):
         alternating.environ["KEYTURN_STRATEGY"] = strategy
         alternating.edit(APP, username=victim)
-        assert failure_of_set(alternating).kind is Kind.AUTHENTICATION
+        assert alternating.failure_of_set().kind is Kind.AUTHENTICATION
     assert server.accepts(victim, "password-of-the-victim")
 
 
@@ -155,10 +156,10 @@ def test_a_server_of_another_authority_or_name_is_refused(
 ) -> None:
     own.edit(APP, ssl=None, port=own.server.port if starttls else own.server.tls_port, starttls=starttls)
     monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(Authority(tmp_path_factory.mktemp("other")).certificate))
-    assert failure_of_set(own).kind is Kind.TLS
+    assert own.failure_of_set().kind is Kind.TLS
     monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
     own.edit(APP, host="localhost")
-    error = failure_of_set(own)
+    error = own.failure_of_set()
     assert error.kind is Kind.TLS
     assert "certificate is not trusted" in str(error)
 

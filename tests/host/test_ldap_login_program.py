@@ -2,7 +2,7 @@
 
 import pytest
 from ldap3.core.exceptions import LDAPBusyResult
-from tests.host.test_ldap_suite import authority, server
+from tests.host.test_ldap_suite import server
 from tests.support.login_programs import client, until
 
 from keyturn_lab.apps import ldap_client
@@ -11,7 +11,7 @@ from keyturn_lab.ports import free_port
 
 pytestmark = pytest.mark.host
 
-__all__ = ["authority", "server"]  # fixtures
+__all__ = ["server"]  # a fixture
 
 PASSWORD = "throw-away"
 

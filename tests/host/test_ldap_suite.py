@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.bench import Bench
-from tests.rotators.ldap_bench import ALTERNATING, COMMON, access_rules, ldap_bench
+from tests.rotators.bench import BY_SUPERUSER, COMMON, Bench, Capability
+from tests.rotators.ldap_bench import access_rules, ldap_bench
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
@@ -15,11 +15,6 @@ pytestmark = pytest.mark.host
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[OpenLdap]:
     install("slapd")
     certificate = authority.issue("server", common_name="slapd", hosts=["127.0.0.1"])
@@ -27,21 +22,18 @@ def server(authority: Authority) -> Iterator[OpenLdap]:
         yield running
 
 
-class TestSingleUser(EngineSuite):
+class OnOpenLdap(EngineSuite, complete=False):
+    @pytest.fixture
+    def bench(self, server: OpenLdap) -> Iterator[Bench]:
+        with ldap_bench(server, self.strategy, superuser=self.by_superuser) as bench:
+            yield bench
+
+
+class TestSingleUser(OnOpenLdap):
     """Without an administrator: the user changes its own password."""
 
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, server: OpenLdap) -> Iterator[Bench]:
-        with ldap_bench(server, "SingleUser", superuser=False) as bench:
-            yield bench
+    capabilities, strategy = COMMON, "SingleUser"
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = ALTERNATING
-
-    @pytest.fixture
-    def bench(self, server: OpenLdap) -> Iterator[Bench]:
-        with ldap_bench(server, "AlternatingUsers", superuser=True) as bench:
-            yield bench
+class TestAlternatingUsers(OnOpenLdap):
+    capabilities, strategy = BY_SUPERUSER | {Capability.OVERLAP}, "AlternatingUsers"

@@ -46,14 +46,6 @@ def plugins_of(bench: MySqlBench, user: str) -> dict[object, object]:
     return {row[0]: row[1] for row in bench.own("SELECT Host, plugin FROM mysql.user WHERE User = %s", user)}
 
 
-def set_fails(bench: MySqlBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
 def use_ed25519(bench: MySqlBench) -> None:
     bench.own("ALTER USER %s@'%%' IDENTIFIED VIA ed25519 USING PASSWORD(%s)", bench.app, bench.current.password)
 
@@ -90,7 +82,7 @@ def test_two_users_with_different_plugins_keep_each_its_own(bench: MySqlBench) -
 def test_an_account_without_a_password_is_refused_before_anything_is_changed(bench: MySqlBench) -> None:
     bench.rotate()
     bench.own("ALTER USER %s@'%%' IDENTIFIED VIA unix_socket", bench.app)
-    error = set_fails(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "unix_socket" in str(error)
     assert bench.can_login(bench.current)
@@ -122,7 +114,7 @@ def test_all_accounts_of_a_single_user_are_changed_where_a_superuser_is_named(si
 def test_a_clone_for_a_host_that_the_user_lacks_is_told_with_what_to_do(bench: MySqlBench) -> None:
     bench.rotate()
     bench.own("CREATE USER %s@'10.9.%%' IDENTIFIED BY 'x'", bench.app)
-    error = set_fails(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.POLICY
     assert f"{bench.app}@10.9.%" in str(error)
     assert "RENAME USER" in error.check
@@ -143,6 +135,22 @@ def test_all_accounts_of_a_retired_user_are_locked_and_opened_again(bench: MySql
     bench.rotate()
     assert locked() == 0
     assert bench.can_login(bench.current)
+
+
+@pytest.mark.parametrize("locked_before", ["the first rotation", "the second"])
+def test_an_account_that_somebody_has_locked_stays_so_for_both_users(bench: MySqlBench, locked_before: str) -> None:
+    bench.own("CREATE USER %s@'10.1.%%' IDENTIFIED BY %s", bench.app, PASSWORD)
+    if locked_before == "the second":
+        bench.rotate()
+    bench.own("ALTER USER %s@'10.1.%%' ACCOUNT LOCK", bench.current.username)
+    for _ in range(3):
+        old_version = bench.current_version()
+        bench.rotate()
+        bench.step(Step.RETIRE, old_version)
+        bench.step(Step.RESTORE, old_version)
+    query = "SELECT JSON_VALUE(Priv, '$.account_locked') FROM mysql.global_priv WHERE User IN (%s, %s) AND Host = %s"
+    assert bench.own(query, bench.app, bench.clone, "10.1.%") == [("1",), ("1",)]
+    assert {str(row[0] or 0) for row in bench.own(query, bench.app, bench.clone, "%")} == {"0"}
 
 
 @pytest.mark.timeout(600)
@@ -215,7 +223,7 @@ def test_a_server_that_wants_to_see_passwords_judges_them(plugin_folder: Path) -
                 bench.rotate()
                 assert bench.can_login(bench.current)
                 bench.environ |= {"EXCLUDE_PUNCTUATION": "true"}
-                error = set_fails(bench)
+                error = bench.failure_of_set()
                 assert error.kind is Kind.POLICY
                 assert "password policy" in error.check
                 assert bench.pending.password not in str(error)

@@ -38,14 +38,6 @@ def assert_alike(bench: MySqlBench) -> None:
     assert grants(bench, bench.app) == grants(bench, bench.clone)
 
 
-def failure_of_set(bench: MySqlBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
 class Things:
     """Objects that rights are about, and an admin who may pass the rights on."""
 
@@ -174,7 +166,7 @@ def test_the_admin_cannot_read_what_it_was_not_granted(bench: MySqlBench) -> Non
 
 def test_an_admin_who_may_not_read_the_grants_is_told_as_such(bench: MySqlBench) -> None:
     bench.own(f"REVOKE SELECT ON mysql.* FROM {bench.admin}")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "mysql" in str(error)
 
@@ -194,6 +186,17 @@ def test_an_admin_who_may_not_end_sessions_retires_nobody_as_if_it_had(bench: My
     assert told in refused.value.check
     bench.own(f"GRANT {lacking} ON *.* TO {bench.admin}")
     bench.step(Step.RETIRE, old_version)
+
+
+@pytest.mark.parametrize("letter", ["A", "ä"])
+def test_sessions_of_another_user_whose_name_differs_in_case_or_accents_go_on(bench: MySqlBench, letter: str) -> None:
+    other, old_version = bench.app.replace("a", letter, 1), bench.current_version()
+    bench.server.create_app_user(other, "of-somebody-else", database=bench.database)
+    bench.rotate()
+    with bench.server.connect(user=other, password="of-somebody-else") as session:
+        bench.step(Step.RETIRE, old_version)
+        session.query("SELECT 1")
+    assert not bench.can_login(bench.version(old_version))
 
 
 def test_a_retired_user_is_locked_and_still_has_its_rights_and_views(bench: MySqlBench) -> None:

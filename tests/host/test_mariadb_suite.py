@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.bench import Bench, Capability
+from tests.rotators.bench import COMMON, IN_TURN, Bench
 from tests.rotators.mysql_benches import made
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
@@ -11,7 +11,6 @@ from tests.support.debian import install
 from keyturn_lab.backends.mariadb import MariaDb
 
 pytestmark = pytest.mark.host
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +20,15 @@ def server() -> Iterator[MariaDb]:
         yield running
 
 
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
-
+class OnMariaDb(EngineSuite, complete=False):
     @pytest.fixture
     def bench(self, server: MariaDb) -> Iterator[Bench]:
-        yield from made(server, "SingleUser")
+        yield from made(server, self.strategy)
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+class TestSingleUser(OnMariaDb):
+    capabilities, strategy = COMMON, "SingleUser"
 
-    @pytest.fixture
-    def bench(self, server: MariaDb) -> Iterator[Bench]:
-        yield from made(server, "AlternatingUsers")
+
+class TestAlternatingUsers(OnMariaDb):
+    capabilities, strategy = IN_TURN, "AlternatingUsers"

@@ -1,30 +1,23 @@
 """MariaDB over TLS: verified unless the secret says `"ssl": false`; and the back end itself."""
 
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pymysql.err import OperationalError
 from tests.rotators.bench import APP
-from tests.rotators.mysql_benches import PASSWORD, MySqlBench, made
+from tests.rotators.mysql_benches import MySqlBench, made
 from tests.support.debian import install
+from tests.support.orphans import ends_with_its_owner
 
 from keyturn_lab.backends.mariadb import MariaDb
 from keyturn_lab.controlplane.certificates import Authority
 from keyturn_lab.processes import ProcessFailed
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
 STRATEGIES = ("SingleUser", "AlternatingUsers")
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +38,6 @@ def bench(request: pytest.FixtureRequest, server: MariaDb, authority: Authority,
         yield bench
 
 
-def failure_of_set(bench: MySqlBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    assert PASSWORD not in str(failed.value)
-    return failed.value
-
-
 def test_users_that_must_come_with_tls_are_rotated_over_verified_tls(bench: MySqlBench) -> None:
     bench.own("ALTER USER %s@'%%' REQUIRE SSL", bench.app)
     for _ in range(3):
@@ -65,20 +49,20 @@ def test_users_that_must_come_with_tls_are_rotated_over_verified_tls(bench: MySq
 
 def test_a_server_of_an_authority_that_is_not_ours_is_refused(bench: MySqlBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(Authority(tmp_path).certificate))
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.TLS
     assert "KEYTURN_CA_BUNDLE" in error.check
 
 
 def test_without_a_bundle_only_the_systems_authorities_and_amazons_count(bench: MySqlBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEYTURN_CA_BUNDLE")
-    assert failure_of_set(bench).kind is Kind.TLS
+    assert bench.failure_of_set().kind is Kind.TLS
 
 
 def test_a_certificate_for_another_host_is_refused(bench: MySqlBench) -> None:
     for secret in bench.store.values:
         bench.edit(secret, host="localhost")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.TLS
     assert "localhost" in str(error)
 
@@ -86,7 +70,7 @@ def test_a_certificate_for_another_host_is_refused(bench: MySqlBench) -> None:
 def test_plaintext_is_refused_by_the_server_and_told_as_such(bench: MySqlBench) -> None:
     for secret in bench.store.values:
         bench.edit(secret, ssl=False)
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.AUTHENTICATION, "MariaDB says no more than that access is denied"
     assert "without TLS" in error.check
 
@@ -98,7 +82,7 @@ def test_a_server_without_tls_gets_no_password_unless_the_secret_says_ssl_false(
             for bench in made(plain, strategy):
                 bench.rotate()
                 bench.edit(APP, ssl=None)
-                error = failure_of_set(bench)
+                error = bench.failure_of_set()
                 assert error.kind is Kind.TLS
                 assert '"ssl": false' in error.check
 
@@ -128,17 +112,4 @@ def test_a_server_that_does_not_start_names_its_log() -> None:
 
 def test_a_server_ends_with_a_process_that_is_killed_in_its_block() -> None:
     install("mariadb-server-core")
-    program = (
-        "import time\nfrom keyturn_lab.backends.mariadb import MariaDb\n"
-        "with MariaDb() as server:\n    print(server.log.parent, flush=True)\n    time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        scratch = Path(owner.stdout.readline().strip())
-        pid = int((scratch / "data" / "pid").read_text())
-        owner.kill()
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, "the server outlives whoever started it"
-        time.sleep(0.02)
-    subprocess.run(["rm", "-r", str(scratch)], check=True)
+    ends_with_its_owner("mariadb", "MariaDb", pid_file="pid")

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.host.test_postgres_tls import Authority, authority, binaries
-from tests.rotators.bench import Capability
+from tests.host.test_postgres_tls import binaries
+from tests.rotators.bench import COMMON, IN_TURN
 from tests.rotators.suite import EngineSuite
-from tests.rotators.test_postgres import COMMON, PostgresBench, made
+from tests.rotators.test_postgres import PostgresBench, made
 
 from keyturn_lab.backends import Postgres
+from keyturn_lab.controlplane.certificates import Authority
 
 pytestmark = pytest.mark.host
 
-__all__ = ["authority", "binaries"]  # fixtures
+__all__ = ["binaries"]  # a fixture
 DIFFERENT = (
     "test_a_rotation_makes_another_credential_current_and_valid",
     "test_the_credential_before_works_until_the_next_rotation",
@@ -39,19 +40,17 @@ DIFFERENT = (
 
 @pytest.fixture(scope="module")
 def pg(binaries: Path, authority: Authority) -> Iterator[Postgres]:
-    with Postgres(binaries=binaries, tls=authority.certificate_for("127.0.0.1")) as server:
+    with Postgres(binaries=binaries, tls=authority.issue("server", common_name="postgres", hosts=["127.0.0.1"])) as server:
         yield server
 
 
-class Tls(EngineSuite):
+class Tls(EngineSuite, complete=False):
     """Secrets without `ssl`, which means TLS, in a process that knows the server's authority."""
-
-    strategy: str
 
     @pytest.fixture
     def bench(self, pg: Postgres, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresBench]:
-        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.bundle))
-        other = Authority(tmp_path, "other").bundle
+        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+        other = Authority(tmp_path).certificate
         for bench in made(pg, self.strategy):
             for secret in bench.store.values:
                 bench.edit(secret, ssl=None)
@@ -61,13 +60,11 @@ class Tls(EngineSuite):
 
 
 class TestSingleUserOnDebian(Tls, only=DIFFERENT):
-    capabilities = COMMON
-    strategy = "SingleUser"
+    capabilities, strategy = COMMON, "SingleUser"
 
 
 class TestAlternatingUsersOnDebian(Tls, only=DIFFERENT):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
-    strategy = "AlternatingUsers"
+    capabilities, strategy = IN_TURN, "AlternatingUsers"
 
 
 def test_the_server_is_one_that_knows_no_membership_options(pg: Postgres) -> None:

@@ -5,12 +5,11 @@ from contextlib import closing
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
-from tests.rotators.certificates import certificate
 from tests.rotators.rabbitmq_bench import RabbitMqBench, rabbitmq_bench
 from tests.support.debian import install
 
-from keyturn_lab.backends.http_certificates import Authority
 from keyturn_lab.backends.rabbitmq import RabbitMq
+from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -18,14 +17,9 @@ pytestmark = pytest.mark.host
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[RabbitMq]:
     install("rabbitmq-server")
-    with RabbitMq(tls=certificate(authority, "127.0.0.1")) as running:
+    with RabbitMq(tls=authority.issue("server", common_name="server", hosts=["127.0.0.1"])) as running:
         yield running
 
 
@@ -39,15 +33,6 @@ def alternating(server: RabbitMq) -> Iterator[RabbitMqBench]:
 def single(server: RabbitMq) -> Iterator[RabbitMqBench]:
     with rabbitmq_bench(server, "SingleUser") as bench:
         yield bench
-
-
-def failure_of_set(bench: RabbitMqBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    assert bench.pending.password not in str(failed.value)
-    return failed.value
 
 
 def test_tags_permissions_topics_and_limits_are_made_equal_at_every_rotation(alternating: RabbitMqBench) -> None:
@@ -115,14 +100,14 @@ def test_a_virtual_host_that_the_user_may_not_open_fails_the_test_step_and_says_
 
 def test_a_superuser_who_is_no_administrator_is_told_as_such(alternating: RabbitMqBench) -> None:
     alternating.server.api("PUT", "users", alternating.admin, password="password-of-the-admin", tags="monitoring")
-    error = failure_of_set(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "administrator" in error.check
 
 
 def test_a_secret_whose_password_is_not_the_users_changes_nothing(alternating: RabbitMqBench) -> None:
     alternating.edit(APP, password="guessed-by-somebody")
-    assert failure_of_set(alternating).kind is Kind.AUTHENTICATION
+    assert alternating.failure_of_set().kind is Kind.AUTHENTICATION
     assert not [user for user in alternating.server.api("GET", "users") if user["name"] == alternating.clone]
 
 
@@ -137,7 +122,7 @@ def test_a_pending_version_for_another_virtual_host_is_refused(alternating: Rabb
 @pytest.fixture
 def over_tls(alternating: RabbitMqBench, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> RabbitMqBench:
     """Secrets without `ssl`, and a process that knows our authority."""
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.bundle))
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
     alternating.edit(APP, ssl=None, port=alternating.server.tls_port)
     alternating.edit(SUPERUSER, ssl=None, port=alternating.server.tls_api_port)
     return alternating
@@ -158,6 +143,6 @@ def test_a_certificate_for_another_host_is_refused(over_tls: RabbitMqBench, secr
         over_tls.edit(each, host="localhost")
     if secret == SUPERUSER:
         over_tls.edit(APP, ssl=False, port=over_tls.server.port)
-    error = failure_of_set(over_tls)
+    error = over_tls.failure_of_set()
     assert error.kind is Kind.TLS
     assert "localhost" in str(error)

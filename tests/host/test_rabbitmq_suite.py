@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.bench import Bench, Capability
-from tests.rotators.rabbitmq_bench import COMMON, rabbitmq_bench
+from tests.rotators.bench import BY_SUPERUSER, IN_TURN, Bench
+from tests.rotators.rabbitmq_bench import rabbitmq_bench
 from tests.rotators.suite import EngineSuite
 from tests.support.debian import install
 
@@ -20,20 +20,20 @@ def server() -> Iterator[RabbitMq]:
         yield running
 
 
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
+class OnRabbitMq(EngineSuite, complete=False):
+    strides = (1, 1)
 
     @pytest.fixture
     def bench(self, server: RabbitMq) -> Iterator[Bench]:
-        with rabbitmq_bench(server, "SingleUser") as bench:
+        with rabbitmq_bench(server, self.strategy) as bench:
+            bench.strides = self.strides
             yield bench
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP, Capability.SESSIONS}
+class TestSingleUser(OnRabbitMq):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
 
-    @pytest.fixture
-    def bench(self, server: RabbitMq) -> Iterator[Bench]:
-        with rabbitmq_bench(server, "AlternatingUsers") as bench:
-            bench.strides = (3, 3)  # each step makes some twenty requests; the users change places between the deaths
-            yield bench
+
+class TestAlternatingUsers(OnRabbitMq):
+    capabilities, strategy = IN_TURN, "AlternatingUsers"
+    strides = (3, 3)  # each step makes some twenty requests; the users change places between the deaths

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
-from tests.rotators.certificates import certificate
 from tests.rotators.redis_bench import RedisBench, redis_bench
-from tests.rotators.redis_cases import failure_of_set, rules_of
+from tests.rotators.redis_cases import rules_of
 from tests.rotators.redis_suites import TestAlternatingUsers, TestOverlap, TestSingleUser
 from tests.support.debian import install
 
-from keyturn_lab.backends.http_certificates import Authority
 from keyturn_lab.backends.redis import Redis
+from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.errors import Kind
 from keyturn_rotators.rotation import Step
 
@@ -34,17 +33,12 @@ def test_selectors_and_rights_to_keys_are_made_equal_too(server: Redis) -> None:
             assert "(" in server.users()[bench.current.username]
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest.fixture
 def over_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBench]:
     """A server that speaks TLS only, secrets without `ssl`, and a process that knows our authority."""
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.bundle))
-    program = install("redis-server")
-    with Redis(program=program, tls=certificate(authority, "127.0.0.1")) as server, redis_bench(server, "Overlap") as bench:
+    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+    program, tls = install("redis-server"), authority.issue("server", common_name="redis", hosts=["127.0.0.1"])
+    with Redis(program=program, tls=tls) as server, redis_bench(server, "Overlap") as bench:
         for secret in (APP, SUPERUSER):
             bench.edit(secret, ssl=None)
         yield bench
@@ -61,12 +55,12 @@ def test_a_user_is_rotated_and_retired_over_verified_tls(over_tls: RedisBench) -
 
 def test_a_server_of_an_authority_that_is_not_ours_is_refused(over_tls: RedisBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEYTURN_CA_BUNDLE")
-    assert failure_of_set(over_tls).kind is Kind.TLS
+    assert over_tls.failure_of_set().kind is Kind.TLS
 
 
 def test_a_certificate_for_another_host_is_refused(over_tls: RedisBench) -> None:
     for secret in (APP, SUPERUSER):
         over_tls.edit(secret, host="localhost")
-    error = failure_of_set(over_tls)
+    error = over_tls.failure_of_set()
     assert error.kind is Kind.TLS
     assert "localhost" in str(error)

@@ -31,14 +31,6 @@ def bench(server: OpenSsh) -> Iterator[KeyBench]:
         yield bench
 
 
-def failure_of_set(bench: KeyBench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
 def test_the_new_keys_line_has_the_options_of_the_current_one_and_names_its_secret(bench: KeyBench) -> None:
     bench.rotate()
     line = bench.file.splitlines()[-1]
@@ -89,7 +81,7 @@ def test_a_file_that_the_account_may_not_write_is_a_permission_failure(bench: Ke
     folder = bench.server.keys_file(bench.app).parent
     os.chown(folder, 0, 0)
     folder.chmod(0o755)
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert bench.can_login(bench.current)
 
@@ -98,15 +90,15 @@ def test_a_current_key_that_is_not_in_the_file_is_refused(bench: KeyBench) -> No
     folder = bench.server.keys_file(bench.app).parent
     (folder / "others").write_text("")
     bench.edit(APP, authorized_keys=".ssh/others")
-    assert "not in .ssh/others" in str(failure_of_set(bench))
+    assert "not in .ssh/others" in str(bench.failure_of_set())
     bench.edit(APP, authorized_keys=".ssh/missing")
-    assert "is not there" in str(failure_of_set(bench))
+    assert "is not there" in str(bench.failure_of_set())
 
 
 def test_an_unknown_server_is_sent_no_login_at_all(bench: KeyBench) -> None:
     bench.edit(APP, host_key=new_key()[1])
     log = bench.server.log.read_text()
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.TLS
     assert "host key is not the secret's" in str(error)
     assert bench.app not in bench.server.log.read_text().removeprefix(log)

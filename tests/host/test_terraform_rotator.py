@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support.terraform import Terraform, program, provider
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.backends import Postgres
+from keyturn_lab.patience import Patience
 from keyturn_rotators.package import build
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
@@ -113,6 +115,7 @@ class Orders:
         (directory / "rotator.zip").write_bytes(build("postgres"))
         self.terraform = Terraform(directory, CONFIGURATION.replace("MODULE", str(MODULE)) + provider(aws))
         self.apply()
+        self.wait_for_the_trial()
         self.rotator: dict[str, str] = self.terraform.outputs()["rotator"]
 
     def apply(self, **changed: object) -> None:
@@ -124,6 +127,13 @@ class Orders:
 
     def destroy(self) -> None:
         self.terraform.destroy(**self._variables)
+
+    def wait_for_the_trial(self) -> None:
+        """AWS tries testSecret when rotation is set up without a first rotation. Until that has ended it refuses to rotate."""
+        patience = Patience(120)
+        while len(self.aws.client("secretsmanager").describe_secret(SecretId="orders/app")["VersionIdsToStages"]) > 1:
+            assert not patience.over, "the trial of the rotation function has not ended"
+            time.sleep(0.05)
 
     def rotate(self) -> None:
         version = self.aws.client("secretsmanager").rotate_secret(SecretId="orders/app")["VersionId"]

@@ -6,113 +6,71 @@ from a package registry.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from tests.live.servers import Db2, MySql, Oracle, SqlServer, live
-from tests.rotators.bench import Bench, Capability
+from tests.live.servers import Db2, MySql, Oracle, Server, SqlServer, live
+from tests.rotators.bench import BY_SUPERUSER, COMMON, IN_TURN, Bench, Capability
 from tests.rotators.suite import EngineSuite
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(3600)]
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
-BY_SUPERUSER = COMMON | {Capability.SUPERUSER}
-IN_TURN = BY_SUPERUSER | {Capability.OVERLAP, Capability.SESSIONS}
 
 
-class TestMySqlOverlap(EngineSuite):
+class OnARealServer(EngineSuite, complete=False):
+    server: ClassVar[type[Server]]
+
+    @pytest.fixture
+    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
+        yield from live(self.server(), self.strategy, by_superuser=self.by_superuser, monkeypatch=monkeypatch, directory=tmp_path)
+
+
+class TestMySqlOverlap(OnARealServer):
     """RETAIN CURRENT PASSWORD and DISCARD OLD PASSWORD."""
 
-    capabilities = COMMON | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(MySql(), "Overlap", by_superuser=False, monkeypatch=monkeypatch, directory=tmp_path)
+    server, capabilities, strategy = MySql, COMMON | {Capability.OVERLAP}, "Overlap"
 
 
-class TestMySqlOverlapBySuperuser(EngineSuite):
-    capabilities = BY_SUPERUSER | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(MySql(), "Overlap", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestMySqlOverlapBySuperuser(OnARealServer):
+    server, capabilities, strategy = MySql, BY_SUPERUSER | {Capability.OVERLAP}, "Overlap"
 
 
-class TestMySqlSingleUser(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(MySql(), "SingleUser", by_superuser=False, monkeypatch=monkeypatch, directory=tmp_path)
+class TestMySqlSingleUser(OnARealServer):
+    server, capabilities, strategy = MySql, COMMON, "SingleUser"
 
 
-class TestMySqlAlternatingUsers(EngineSuite):
-    capabilities = IN_TURN
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(MySql(), "AlternatingUsers", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestMySqlAlternatingUsers(OnARealServer):
+    server, capabilities, strategy = MySql, IN_TURN, "AlternatingUsers"
 
 
-class TestSqlServerSingleUser(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(SqlServer(), "SingleUser", by_superuser=False, monkeypatch=monkeypatch, directory=tmp_path)
+class TestSqlServerSingleUser(OnARealServer):
+    server, capabilities, strategy = SqlServer, COMMON, "SingleUser"
 
 
-class TestSqlServerAlternatingUsers(EngineSuite):
-    capabilities = IN_TURN
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(SqlServer(), "AlternatingUsers", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestSqlServerAlternatingUsers(OnARealServer):
+    server, capabilities, strategy = SqlServer, IN_TURN, "AlternatingUsers"
 
 
-class TestOracleSingleUser(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Oracle(), "SingleUser", by_superuser=False, monkeypatch=monkeypatch, directory=tmp_path)
+class TestOracleSingleUser(OnARealServer):
+    server, capabilities, strategy = Oracle, COMMON, "SingleUser"
 
 
-class TestOracleOverlap(EngineSuite):
+class TestOracleOverlap(OnARealServer):
     """Gradual password rollover: 19.12 and later."""
 
-    capabilities = COMMON | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Oracle(), "Overlap", by_superuser=False, monkeypatch=monkeypatch, directory=tmp_path)
+    server, capabilities, strategy = Oracle, COMMON | {Capability.OVERLAP}, "Overlap"
 
 
-class TestOracleOverlapBySuperuser(EngineSuite):
-    capabilities = BY_SUPERUSER | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Oracle(), "Overlap", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestOracleOverlapBySuperuser(OnARealServer):
+    server, capabilities, strategy = Oracle, BY_SUPERUSER | {Capability.OVERLAP}, "Overlap"
 
 
-class TestOracleAlternatingUsers(EngineSuite):
-    capabilities = IN_TURN
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Oracle(), "AlternatingUsers", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestOracleAlternatingUsers(OnARealServer):
+    server, capabilities, strategy = Oracle, IN_TURN, "AlternatingUsers"
 
 
-class TestDb2SingleUser(EngineSuite):
-    capabilities = BY_SUPERUSER
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Db2(), "SingleUser", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestDb2SingleUser(OnARealServer):
+    server, capabilities, strategy = Db2, BY_SUPERUSER, "SingleUser"
 
 
-class TestDb2AlternatingUsers(EngineSuite):
-    capabilities = BY_SUPERUSER | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
-        yield from live(Db2(), "AlternatingUsers", by_superuser=True, monkeypatch=monkeypatch, directory=tmp_path)
+class TestDb2AlternatingUsers(OnARealServer):
+    server, capabilities, strategy = Db2, BY_SUPERUSER | {Capability.OVERLAP}, "AlternatingUsers"

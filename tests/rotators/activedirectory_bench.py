@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.rotators.bench import SUPERUSER, Bench, Capability
+from tests.rotators.bench import SUPERUSER, Bench
 from tests.rotators.proxies import MortalProxy
 from tests.support.docs import ROOT, blocks_of
 from tests.unit.rotators.stores import Life
@@ -14,9 +14,6 @@ from keyturn_rotators.credential import Credential
 
 PASSWORD = "First-password-of-the-app-1"
 ADMIN, ADMIN_PASSWORD = "keyturn", "Password-of-the-admin-1"
-COMMON = frozenset(
-    {Capability.HOST, Capability.TLS, Capability.SUPERUSER, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE},
-)
 
 
 class ActiveDirectoryBench(Bench):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+import pytest
 from tests.unit.rotators.stores import DictionaryStore, Killed, Life
 
 from keyturn_rotators.credential import Credential
@@ -31,6 +32,12 @@ class Capability(StrEnum):
     RETIRE = "retire"
     RESTORE = "restore"
     SESSIONS = "sessions"  # retiring ends the old credential's sessions
+
+
+COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
+"""Of a server's user who changes its own password."""
+BY_SUPERUSER = COMMON | {Capability.SUPERUSER}
+IN_TURN = BY_SUPERUSER | {Capability.OVERLAP, Capability.SESSIONS}
 
 
 class Held(ABC):
@@ -128,6 +135,19 @@ class Bench(ABC):
         token = self.store.start(APP)
         self.steps(ROTATION, token)
         return token
+
+    def failure_of_set(self, *, within: float = WITHIN) -> RotationError:
+        """How setSecret of a new rotation fails: it shows no credential, and not the driver's own error."""
+        token = self.store.start(APP)
+        self.step(Step.CREATE, token)
+        with pytest.raises(RotationError) as failed:
+            self.step(Step.SET, token, within=within)
+        told = f"{failed.value}{failed.value.check}"
+        for credential in (self.pending, *(self.store.credential(secret) for secret in self.store.values)):
+            field = credential.get(self.credential_field)
+            assert not isinstance(field, str) or not field or field not in told
+        assert failed.value.__suppress_context__ or failed.value.__context__ is None, "the driver's own error may quote what it was given"
+        return failed.value
 
     def survives(self, steps: Iterable[Step], token: str, *, ends_before: int) -> bool:
         """Whether the steps get through in a life that ends before the request of that number. Errors of a life that goes on are raised."""

@@ -6,8 +6,6 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 from tests.rotators.bench import APP, Bench, Capability
 
-from keyturn_rotators.errors import RotationError
-from keyturn_rotators.rotation import Step
 from keyturn_rotators.versions import CURRENT, PENDING
 
 Case = TypeVar("Case", bound=Callable[..., Any])
@@ -35,6 +33,7 @@ class Cases:
     """Some cases: its subclasses that declare capabilities keep those that are for them."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    strategy: ClassVar[str] = ""  # for the fixture `bench` of several classes of one kind of back end
 
     def __init_subclass__(cls, *, complete: bool = True, only: Collection[str] | None = None) -> None:
         """`complete=False`: a part of the suite, which keeps all of its cases for its subclasses.
@@ -57,6 +56,10 @@ class Cases:
 
     # what the cases share
 
+    @property
+    def by_superuser(self) -> bool:
+        return Capability.SUPERUSER in self.capabilities
+
     def _somebody_logs_in(self, bench: Bench) -> bool:
         """The current credential; where there is one at a time, the pending one may have taken its place."""
         if bench.can_login(bench.current):
@@ -68,15 +71,3 @@ class Cases:
     def _move_to(self, bench: Bench, port: int) -> None:
         for secret in bench.store.values:
             bench.edit(secret, label=CURRENT, port=port)
-
-    def _failure_of_set(self, bench: Bench, *, within: float = 60.0) -> RotationError:
-        token = bench.store.start(APP)
-        bench.step(Step.CREATE, token)
-        with pytest.raises(RotationError) as failed:
-            bench.step(Step.SET, token, within=within)
-        told = str(failed.value)
-        for secret in bench.store.values:
-            field = bench.store.credential(secret).get(bench.credential_field)
-            assert not isinstance(field, str) or field not in told
-        assert failed.value.__suppress_context__ or failed.value.__context__ is None, "the driver's own error may quote what it was given"
-        return failed.value

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.support.authority import authority
 
 from keyturn_lab.backends import Postgres
 from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
+
+__all__ = ["authority"]
 
 
 @pytest.fixture(scope="session")

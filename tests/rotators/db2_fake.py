@@ -23,7 +23,9 @@ OPTIONS = frozenset(
     "DATABASE HOSTNAME UID PWD PORT PROTOCOL PROGRAMNAME CONNECTTIMEOUT QUERYTIMEOUT RECEIVETIMEOUT SECURITY SSLSERVERCERTIFICATE".split()  # noqa: SIM905  # as they stand in a string of options
 ) | {"SSLCLIENTHOSTNAMEVALIDATION"}
 STATES = {-30082: "08001", -30081: "08001", -1060: "08004", -551: "42501", -552: "42502", -438: "UD001", -440: "42884", -30061: "08004"}
-MASTER, AUTHORITIES = "RDSADMIN", frozenset({"ACCESSCTRL", "SECADM"})
+MASTER, AUTHORITIES = "RDSADMIN", frozenset({"ACCESSCTRL"})  # of RDS's master user: nobody on RDS has SECADM or SYSADM
+BY_SECADM = frozenset("ACCESSCTRL DATAACCESS DBADM SECADM CREATE_SECURE_OBJECT".split())  # noqa: SIM905  # as the manual lists them
+BY_SYSADM = frozenset({"CREATE_EXTERNAL_ROUTINE", "CREATE_NOT_FENCED_ROUTINE"})  # from 11.5.7 on
 ID = r'"((?:[^"]|"")+)"'
 WORDS = {
     "REF": "REFERENCES",
@@ -180,8 +182,9 @@ def _named(it: FakeConnection, name: str) -> FakeUser | None:
 def _change_password(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
     it.procedure()
     name, password = params
-    if name not in it.server.users or len(password) < it.server.shortest:
+    if len(password) < it.server.shortest:
         raise failed(-438, f"Application raised error or warning with diagnostic text: cannot change the password of {name}")
+    assert name in it.server.users, "what RDS says to a user that is not there is not documented: AWS's own function adds it before"
     it.server.users[name].password = password
 
 
@@ -189,7 +192,7 @@ def _add_user(it: FakeConnection, match: re.Match[str], params: list[Any]) -> No
     it.procedure()
     name, password, groups = params
     if name in it.server.users or len(password) < it.server.shortest:
-        raise failed(-438, f"Application raised error or warning with diagnostic text: cannot add the user {name}")
+        raise failed(-438, f"Application raised error or warning with diagnostic text: Username {name} already exists")
     it.server.users[name] = FakeUser(password=password, groups=set(groups.split(",")) - {""})
 
 
@@ -237,15 +240,15 @@ def _count(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
     return [(view, int(view in user.others)) for view in re.findall("SELECT '([A-Z]+)'", match[0])]
 
 
-def _need(it: FakeConnection, kind: str) -> None:
-    if kind == "DATABASE" and "SECADM" not in it.user.may:
+def _need(it: FakeConnection, kind: str, word: str = "") -> None:
+    if kind == "DATABASE" and word in BY_SECADM | BY_SYSADM and not it.user.may & {"SECADM" if word in BY_SECADM else "SYSADM"}:
         raise failed(-552, "The authorization ID does not have the privilege to perform the operation GRANT.")
     if "ACCESSCTRL" not in it.user.may:
         raise failed(-551, "The authorization ID does not have the required authorization. GRANT")
 
 
 def _grant(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
-    _need(it, match["kind"])
+    _need(it, match["kind"], match["privilege"].split()[0])
     user = _named(it, _plain(match["who"]))
     assert user is not None
     key = (match["kind"], tuple(_plain(part) for part in re.findall(ID, match["path"] or "")))
@@ -270,7 +273,8 @@ def _routine(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Non
 
 
 def _role(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
-    _need(it, "DATABASE")
+    if it.user.roles.get(_plain(match["role"])) != "Y":
+        raise failed(-551, "The authorization ID does not have the required authorization. GRANT")
     user = _named(it, _plain(match["who"]))
     assert user is not None
     if match["how"] == "GRANT":
@@ -284,7 +288,7 @@ def _plain(name: str) -> str:
 
 
 WHO = f"(?:TO|FROM) USER {ID.replace('((', '(?P<who>(', 1)}"
-ON = rf"(?P<kind>DATABASE|TABLE|SCHEMA|PACKAGE|SEQUENCE|TABLESPACE)(?: (?P<path>{ID}(?:\.{ID})?))?"
+ON = rf"(?:ON (?=[^T]|TABLE )|OF (?=TABLESPACE ))(?P<kind>DATABASE|TABLESPACE|TABLE|SCHEMA|PACKAGE|SEQUENCE)(?: (?P<path>{ID}(?:\.{ID})?))?"
 NAMED = "WHERE GRANTEETYPE = 'U' AND GRANTEE = \\?"
 COUNTED = rf"SELECT '[A-Z]+', COUNT\(\*\) FROM SYSCAT\.[A-Z]+ {NAMED}"
 STATEMENTS: dict[str, Statement] = {
@@ -298,8 +302,8 @@ STATEMENTS: dict[str, Statement] = {
     rf"SELECT SCHEMA, SPECIFICNAME, ROUTINETYPE, EXECUTEAUTH FROM SYSCAT\.ROUTINEAUTH {NAMED}": _list_routines,
     rf"SELECT (?P<columns>[A-Z, ]+) FROM SYSCAT\.(?P<view>[A-Z]+) {NAMED}": _list,
     rf"{COUNTED}(?: UNION ALL {COUNTED})*": _count,
-    rf"(?P<how>GRANT) (?P<privilege>[A-Z_ ]+) ON {ON} {WHO}(?P<more> WITH GRANT OPTION)?": _grant,
-    rf"(?P<how>REVOKE) (?P<privilege>[A-Z_]+) ON {ON} {WHO}": _grant,
+    rf"(?P<how>GRANT) (?P<privilege>[A-Z_ ]+) {ON} {WHO}(?P<more> WITH GRANT OPTION)?": _grant,
+    rf"(?P<how>REVOKE) (?P<privilege>[A-Z_]+) {ON} {WHO}": _grant,
     rf"(?P<how>GRANT|REVOKE) ROLE {ID.replace('((', '(?P<role>(', 1)} {WHO}(?P<more> WITH ADMIN OPTION)?": _role,
     rf"(?P<how>GRANT|REVOKE) EXECUTE ON (?:SPECIFIC )?(?P<kind>FUNCTION|PROCEDURE) {ID.replace('((', '(?P<schema>(', 1)}"
     rf"\.(?:\*|{ID.replace('((', '(?P<name>(', 1)}) {WHO}(?: RESTRICT|(?P<more> WITH GRANT OPTION))?": _routine,

@@ -19,6 +19,7 @@ from botocore.session import get_session
 from botocore.validate import validate_parameters
 from tests.rotators.bench import Bench, Capability
 from tests.rotators.proxies import MortalProxy
+from tests.support.iam import Call
 from tests.unit.rotators.stores import Life
 
 from keyturn_lab.backends.redis import Redis
@@ -44,6 +45,7 @@ class AwsUsers:
         self.passwords: list[str] = []
         self.refusal: str | None = None  # the code of every answer
         self.calls: list[str] = []
+        self.asked_for: list[Call] = []  # the same calls, as IAM sees them
         self._looks = 0
         self._params: dict[str, Any] = {}
         self.activate([PASSWORD])
@@ -71,6 +73,8 @@ class AwsUsers:
     def _answer(self, model: Any, **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         self._life.request()
         self.calls.append(model.name)
+        named = self._params.get({"elasticache": "UserId", "memorydb": "UserName"}[self.service], "*")
+        self.asked_for.append(Call(action=f"{self.service}:{model.name}", resource=ARNS[self.service].format(REGION, named)))
         if self.refusal:
             return self._refused(self.refusal)
         if self._params[{"elasticache": "UserId", "memorydb": "UserName"}[self.service]] != self.user:

@@ -86,8 +86,9 @@ def datadog(script: Script, asked: Asked) -> Reply | None:
     if own != script.admin["api_key"] or asked.headers.get("dd-application-key") != script.admin["application_key"]:
         return 403, {"errors": ["Forbidden"]}
     if asked.is_for("POST", "/api/v2/api_keys") and asked.body["data"]["type"] == "api_keys":
-        number = len(script.asked)
-        made = script.make(asked.body["data"]["attributes"]["name"], f"00000000-0000-4000-8000-{number:012d}", f"{number:032x}")
+        number, attributes = len(script.asked), asked.body["data"]["attributes"]
+        granted = {name: attributes[name] for name in attributes if name != "name"}
+        made = script.make(attributes["name"], f"00000000-0000-4000-8000-{number:012d}", f"{number:032x}", **granted)
         return 201, {"data": {"attributes": _datadog(made) | {"key": made.value}, "id": made.id, "type": "api_keys"}}
     if asked.is_for("GET", "/api/v2/api_keys"):
         start = int(asked.query["page[number]"]) * int(asked.query["page[size]"])
@@ -99,7 +100,7 @@ def datadog(script: Script, asked: Asked) -> Reply | None:
 
 
 def _datadog(key: Made) -> Fields:
-    return {"name": key.name, "last4": key.value[-4:], "created_at": "2026-01-01T00:00:00+00:00"}
+    return {"name": key.name, "last4": key.value[-4:], "created_at": "2026-01-01T00:00:00+00:00"} | key.extra
 
 
 def sendgrid(script: Script, asked: Asked) -> Reply | None:
@@ -175,7 +176,8 @@ def cloudflare(script: Script, asked: Asked) -> Reply | None:
     if asked.bearer() != script.admin["token"]:
         return 403, {"success": False, "errors": [{"message": "Unauthorized"}]}
     if asked.is_for("POST", base):
-        made = script.make(asked.body["name"], f"{len(script.asked):032x}", f"cf-{len(script.asked)}", policies=asked.body["policies"])
+        granted = {name: asked.body[name] for name in asked.body if name != "name"}
+        made = script.make(asked.body["name"], f"{len(script.asked):032x}", f"cf-{len(script.asked)}", **granted)
         return said(_cloudflare(made) | {"value": made.value})
     if asked.is_for("GET", base):
         start = (int(asked.query["page"]) - 1) * int(asked.query["per_page"])

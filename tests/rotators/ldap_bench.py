@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.rotators.bench import SUPERUSER, Bench, Capability
+from tests.rotators.bench import SUPERUSER, Bench
 from tests.rotators.proxies import MortalProxy
 from tests.support.docs import ROOT, blocks_of
 from tests.unit.rotators.stores import Life
@@ -14,8 +14,6 @@ from keyturn_rotators.credential import Credential
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
-ALTERNATING = COMMON | {Capability.SUPERUSER, Capability.OVERLAP}
 
 
 class LdapBench(Bench):

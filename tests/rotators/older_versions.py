@@ -2,18 +2,16 @@
 
 import itertools
 import json
-import time
 from contextlib import closing
 
 import pytest
 from tests.rotators.bench import APP, Bench, Capability
 from tests.rotators.cases import Cases, lacks, needs
+from tests.support.eventually import wait_until
 
 from keyturn_lab.ports import free_port
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import ROTATION, Step
-
-SOON = 20.0  # seconds within which a session that was ended is gone
 
 
 class OlderVersions(Cases, complete=False):
@@ -38,10 +36,7 @@ class OlderVersions(Cases, complete=False):
             with closing(bench.hold(bench.version(old_version))) as old, closing(bench.hold(bench.current)) as new:
                 assert old.is_alive()
                 bench.step(Step.RETIRE, old_version)
-                deadline = time.monotonic() + SOON
-                while old.is_alive():
-                    assert time.monotonic() < deadline, "the old session goes on"
-                    time.sleep(0.05)
+                wait_until(lambda: not old.is_alive(), what="the end of the old session")
                 assert new.is_alive()
 
     @needs(Capability.RETIRE)

@@ -36,6 +36,7 @@ class FakeOracle(FakeServer):
         self.sessions: dict[tuple[int, int, int], FakeConnection] = {}
         self.locks: dict[int, object] = {}
         self.on_rds = False
+        self.has_schema_privileges = False  # from 23ai on
         self.number = 100
 
     def log_in(self, user: str, password: str) -> FakeUser:
@@ -244,6 +245,21 @@ def _grant(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
         user.privileges.add((match["privilege"], more))
 
 
+def _schemas(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
+    user = it.catalogue(params[0])
+    if not it.server.has_schema_privileges:
+        raise failed(942, "table or view does not exist")
+    return [*user.schemas] if user else []
+
+
+def _schema(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
+    it.need("GRANT ANY PRIVILEGE")
+    schemas = it.server.users[match["who"]].schemas
+    schemas -= {one for one in schemas if one[:2] == (match["privilege"], match["schema"])}
+    if match["how"] == "GRANT":
+        schemas.add((match["privilege"], match["schema"], "YES" if match["more"] else "NO"))
+
+
 def _revoke(it: FakeConnection, match: re.Match[str], params: list[Any]) -> None:
     user = it.server.users[match["who"]]
     if match["role"]:
@@ -343,6 +359,8 @@ STATEMENTS: dict[str, Statement] = {
     r"SELECT object_type, COUNT\(\*\) FROM dba_objects WHERE owner = :1 AND object_type <> 'SYNONYM' GROUP BY object_type": _rows(
         lambda user: [*user.owns]
     ),
+    r"SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1": _schemas,
+    rf'(?P<how>GRANT|REVOKE) (?P<privilege>[A-Z ]+) ON SCHEMA "(?P<schema>[^"]+)" (?:TO|FROM) {WHO}(?P<more> WITH ADMIN OPTION)?': _schema,
     rf"GRANT {PRIVILEGE} TO {WHO}(?P<more> WITH ADMIN OPTION)?": _grant,
     rf"REVOKE {PRIVILEGE} FROM {WHO}": _revoke,
     rf"GRANT (?P<privilege>[A-Z ]+?)(?P<columns> \([^)]+\))? ON {ON} TO {WHO}(?P<hierarchy> WITH HIERARCHY OPTION)?"

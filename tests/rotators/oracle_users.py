@@ -48,6 +48,7 @@ class FakeUser:
     privileges: set[tuple[str, str]] = field(default_factory=set)
     roles: dict[str, str] = field(default_factory=dict)
     default_roles: set[str] = field(default_factory=set)
+    schemas: set[tuple[str, str, str]] = field(default_factory=set)
     objects: set[tuple[str, str, str, str, str, str]] = field(default_factory=set)
     columns: set[tuple[str, str, str, str, str]] = field(default_factory=set)
     quotas: dict[str, int] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.rotators.bench import SUPERUSER, Bench, Capability, Held
+from tests.rotators.bench import SUPERUSER, Bench, Held
 from tests.rotators.proxies import MortalProxy
 from tests.unit.rotators.stores import Life
 
@@ -14,7 +14,6 @@ from keyturn_rotators.credential import Credential
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.SUPERUSER, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
 
 
 class Session(Held):

@@ -1,27 +1,14 @@
 """What the cases about Redis' users have in common."""
 
-import pytest
-from tests.rotators.bench import APP
 from tests.rotators.redis_bench import RedisBench
 
 from keyturn_lab.backends.redis import Redis
-from keyturn_rotators.errors import RotationError
 from keyturn_rotators.rotation import Step
 
 
 def rules_of(server: Redis, user: str) -> list[str]:
     """What a user may do, without its name and passwords."""
     return [word for word in server.users()[user].split(" ")[2:] if not word.startswith("#")]
-
-
-def failure_of_set(bench: RedisBench) -> RotationError:
-    """How setSecret fails."""
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    assert bench.pending.password not in str(failed.value)
-    return failed.value
 
 
 def retire_first(bench: RedisBench) -> None:

@@ -10,28 +10,21 @@ from tests.rotators.suite import EngineSuite
 from keyturn_lab.backends.redis import Redis
 
 
-class TestOverlap(EngineSuite):
+class OnRedis(EngineSuite, complete=False):
+    @pytest.fixture
+    def bench(self, server: Redis) -> Iterator[Bench]:
+        with redis_bench(server, self.strategy) as bench:
+            yield bench
+
+
+class TestOverlap(OnRedis):
     capabilities = COMMON | {Capability.OVERLAP, Capability.TLS}  # for all: a server without TLS keeps silent, which takes seconds
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "Overlap") as bench:
-            yield bench
+    strategy = "Overlap"
 
 
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "SingleUser") as bench:
-            yield bench
+class TestSingleUser(OnRedis):
+    capabilities, strategy = COMMON, "SingleUser"
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP, Capability.SESSIONS}
-
-    @pytest.fixture
-    def bench(self, server: Redis) -> Iterator[Bench]:
-        with redis_bench(server, "AlternatingUsers") as bench:
-            yield bench
+class TestAlternatingUsers(OnRedis):
+    capabilities, strategy = COMMON | {Capability.OVERLAP, Capability.SESSIONS}, "AlternatingUsers"

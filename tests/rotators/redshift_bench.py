@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
-from tests.rotators.bench import SUPERUSER, Bench, Capability, Held
+from tests.rotators.bench import SUPERUSER, Bench, Held
 from tests.rotators.proxies import MortalProxy
 from tests.unit.rotators.stores import Life
 
@@ -20,7 +20,6 @@ PAGE = Path(__file__).parents[2] / "docs/rotators/redshift.md"
 PASSWORD = "First-password-of-the-app-1"
 ADMIN_PASSWORD = "Password-of-the-admin-1"
 REFUSED = ("28P01", "28000")  # SQLSTATE: wrong password, may not log in
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
 
 
 class Session(Held):

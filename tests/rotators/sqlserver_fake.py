@@ -28,16 +28,17 @@ SECRET = (
 )
 LOGIN_FAILED, DISABLED, KILLED, NOT_FOUND = 18456, 18470, 596, 15151
 OF_SERVER = frozenset({"CONNECT SQL", "VIEW SERVER STATE", "VIEW ANY DATABASE", "ALTER TRACE", "IMPERSONATE ANY LOGIN"})
+FIXED_ROLES = frozenset({"sysadmin", "securityadmin", "processadmin", "setupadmin"})  # whose members everybody sees
 CLASSES = {"LOGIN": "SERVER_PRINCIPAL", "OBJECT": "OBJECT_OR_COLUMN", "ROLE": "DATABASE_ROLE", "USER": "SQL_USER"}  # or as they are called
-LEAST = frozenset({"ALTER ANY LOGIN", "VIEW SERVER STATE", "ALTER ANY CONNECTION"})
+LEAST = frozenset({"ALTER ANY LOGIN", "VIEW ANY DEFINITION", "VIEW SERVER STATE", "ALTER ANY CONNECTION"})
 
 Rows = list[tuple[Any, ...]]
 Permission = tuple[str, str, str, str | None, str | None, str | None]  # class, permission, state, schema, name, column
 
 
-def failed(number: int, text: str) -> pytds.OperationalError:
-    """As pytds makes it of the server's message."""
-    error = pytds.OperationalError(text)
+def failed(number: int, text: str, *before: str) -> pytds.OperationalError:
+    """As pytds makes it of the server's messages: all of their words, and the number of the last."""
+    error = pytds.OperationalError(" ".join([*before, text]))
     error.number = error.msg_no = number
     error.text = text
     return error
@@ -99,7 +100,8 @@ class FakeSqlServer(FakeServer):
         if login.disabled:
             raise failed(DISABLED, f"Login failed for user '{user}'. Reason: The account is disabled.")
         if not self.may_enter(user, database):
-            raise failed(LOGIN_FAILED, f"Cannot open database \"{database}\" requested by the login. Login failed for user '{user}'.")
+            before = f'Cannot open database "{database}" requested by the login. The login failed.'
+            raise failed(LOGIN_FAILED, f"Login failed for user '{user}'.", before)
         return login
 
     def may_enter(self, user: str, database: str) -> bool:
@@ -275,9 +277,14 @@ def _authentication(it: FakeConnection, match: re.Match[str], params: list[Any])
     return [(2 if it.user in it.there.contained else 1,)]
 
 
+def _sees_all(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
+    return [(int("VIEW ANY DEFINITION" in it.login.may),)]
+
+
 def _user(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
     found = it.there.user_of(params[0])
-    return [(found[0], found[1].schema)] if found else []
+    seen = "VIEW ANY DEFINITION" in it.login.may or it.user in it.there.owners
+    return [(found[0], found[1].schema)] if found and seen else []
 
 
 def _owned(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
@@ -305,6 +312,8 @@ def _drop_user(it: FakeConnection, match: re.Match[str], params: list[Any]) -> N
 
 def _roles(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
     found = it.server.logins[params[0]].roles if match["server"] else it.there.users[params[0]].roles
+    if match["server"] and "VIEW ANY DEFINITION" not in it.login.may:
+        found = found & FIXED_ROLES
     return [(role,) for role in sorted(found)]
 
 
@@ -351,6 +360,7 @@ WHERE = r"\.principal_id = m\.role_principal_id WHERE m\.member_principal_id = (
 STATEMENTS: dict[str, Statement] = {
     r"SET LOCK_TIMEOUT \d+": lambda it, match, params: None,
     r"SELECT ORIGINAL_LOGIN\(\)": lambda it, match, params: [(it.user,)],
+    r"SELECT HAS_PERMS_BY_NAME\(NULL, NULL, 'VIEW ANY DEFINITION'\)": _sees_all,
     r"SELECT @@SPID": lambda it, match, params: [(it.number,)],
     SECRET: _secret,
     rf"ALTER LOGIN {ID} (?P<how>ENABLE|DISABLE)": _enable,

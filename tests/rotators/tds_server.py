@@ -7,10 +7,8 @@ over the wire. https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-
 import socket
 import ssl
 import struct
-import threading
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+
+from keyturn_lab.tcp import TcpServer
 
 HEADER = struct.Struct(">BBHHBx")
 PRELOGIN, LOGIN7, REPLY = 0x12, 0x10, 0x04
@@ -19,35 +17,26 @@ DONE = struct.pack("<BHHQ", 0xFD, 0, 0, 0)
 FAILED = struct.pack("<BHHQ", 0xFD, 2, 0, 0)
 
 
-class TdsServer:
-    """`encryption`: what it answers to PRELOGIN. `moved_to`: where it sends its clients after the login."""
+class TdsServer(TcpServer):
+    """`encryption`: what it answers to PRELOGIN. `moved_to`: where it sends its clients after the login.
+
+    `closed`: a database that nobody may open.
+    """
 
     def __init__(
-        self, *, password: str, context: ssl.SSLContext | None = None, encryption: int | None = None, moved_to: int | None = None
+        self,
+        *,
+        password: str,
+        context: ssl.SSLContext | None = None,
+        encryption: int | None = None,
+        moved_to: int | None = None,
+        closed: str = "",
     ) -> None:
+        super().__init__()
+        self._closed = closed or None
         self._password, self._context, self._moved_to = password, context, moved_to
         self._encryption = encryption if encryption is not None else ON if context else NOT_SUPPORTED
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.in_the_clear = b""  # what came without TLS, after PRELOGIN
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client, suppress(OSError, EOFError):
-                self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
         _packet(client)
@@ -64,9 +53,9 @@ class TdsServer:
         hidden = payload[at : at + 2 * characters]
         said = bytes(((byte ^ 0xA5) << 4 | (byte ^ 0xA5) >> 4) & 0xFF for byte in hidden).decode("utf-16-le")
         if said != self._password:
-            text = "Login failed for user 'app'."
-            token = struct.pack("<IBB", 18456, 1, 14) + struct.pack("<H", len(text)) + text.encode("utf-16-le") + b"\0\0" + bytes(4)
-            return b"\xaa" + struct.pack("<H", len(token)) + token + FAILED
+            return LOGIN_FAILED + FAILED
+        if _text(payload, 68) == self._closed:
+            return _error(4060, f'Cannot open database "{self._closed}" requested by the login. The login failed.') + LOGIN_FAILED + FAILED
         name = "Fake".encode("utf-16-le")
         token = b"\x01" + struct.pack(">I", 0x74000004) + bytes([4]) + name + bytes(4)
         return b"\xad" + struct.pack("<H", len(token)) + token + self._route() + DONE
@@ -130,6 +119,20 @@ class _Channel:
     def _tell(self) -> None:
         if data := self._outgoing.read():
             self._sock.sendall(_framed(PRELOGIN, data))
+
+
+def _text(login: bytes, at: int) -> str:
+    """What LOGIN7 has at one of its offsets."""
+    start, characters = struct.unpack_from("<HH", login, at)
+    return login[start : start + 2 * characters].decode("utf-16-le")
+
+
+def _error(number: int, text: str) -> bytes:
+    token = struct.pack("<IBB", number, 1, 14) + struct.pack("<H", len(text)) + text.encode("utf-16-le") + b"\0\0" + bytes(4)
+    return b"\xaa" + struct.pack("<H", len(token)) + token
+
+
+LOGIN_FAILED = _error(18456, "Login failed for user 'app'.")
 
 
 def _framed(kind: int, payload: bytes) -> bytes:

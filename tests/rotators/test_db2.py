@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import ibm_db_dbi
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.bench import APP, BY_SUPERUSER, SUPERUSER, Bench, Capability
 from tests.rotators.db2_fake import AUTHORITIES, FakeDb2, FakeUser
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
@@ -16,7 +16,6 @@ from keyturn_rotators.versions import PENDING
 
 PASSWORD, ADMIN_PASSWORD = "First-password-of-the-app", "Password-of-the-admin"
 CONNECT = {("DATABASE", ()): {"CONNECT": "Y"}}
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE, Capability.SUPERUSER})
 
 
 class Db2Bench(Bench):
@@ -60,28 +59,18 @@ def alternating(server: FakeDb2) -> Db2Bench:
     return Db2Bench(server, strategy="AlternatingUsers")
 
 
-def refused(bench: Bench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
-
+class OnTheFake(EngineSuite, complete=False):
     @pytest.fixture
-    def bench(self, single: Db2Bench) -> Bench:
-        return single
+    def bench(self, server: FakeDb2) -> Bench:
+        return Db2Bench(server, strategy=self.strategy)
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP}
+class TestSingleUser(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
 
-    @pytest.fixture
-    def bench(self, alternating: Db2Bench) -> Bench:
-        return alternating
+
+class TestAlternatingUsers(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER | {Capability.OVERLAP}, "AlternatingUsers"
 
 
 def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_revoked_between(alternating: Db2Bench) -> None:
@@ -91,12 +80,14 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
         (("TABLESPACE", ("USERSPACE1",)), {"USE": "G"}),
         (("SEQUENCE", ("SHOP", "NUMBERS")), {"USAGE": "Y", "ALTER": "Y"}),
         (("PACKAGE", ("SHOP", "P")), {"EXECUTE": "G"}),
+        (("SCHEMA", ("DATA",)), {"SELECTIN": "Y", "INSERTIN": "G", "EXECUTEIN": "Y", "SCHEMAADM": "Y", "DATAACCESS": "Y"}),
     ]
     for number in range(20):
         user = alternating.server.users[alternating.current.username]
-        user.rights = {("DATABASE", ()): {"CONNECT": "Y"} | ({"DBADM": "Y", "CREATE_SECURE_OBJECT": "Y"} if number % 3 else {})}
-        user.rights |= {what: dict(letters) for what, letters in objects[number % 5 :]}
+        user.rights = {("DATABASE", ()): {"CONNECT": "Y"} | ({"LOAD": "Y", "EXPLAIN": "Y"} if number % 3 else {})}
+        user.rights |= {what: dict(letters) for what, letters in objects[number % 6 :]}
         user.roles = {"READERS": "N", f"ROLE {number}": "Y"}
+        alternating.server.users["admin"].roles |= dict.fromkeys(user.roles, "Y")
         user.routines = {("SHOP", None if number % 2 else "SQL1", "F", "Y"), ("SHOP", "PAY", "P", "G" if number % 3 else "Y")}
         user.groups = {"APPS", f"GROUP{number}"}
         alternating.rotate()
@@ -106,31 +97,40 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
             assert getattr(partner, what) == getattr(user, what), what
 
 
+def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alternating: Db2Bench) -> None:
+    alternating.app.routines = {("SHOP", "PAY", "P", "Y"), ("SHOP", "PAY", "P", "G")}
+    alternating.rotate()
+    assert alternating.server.users["app_clone"].routines == {("SHOP", "PAY", "P", "G")}
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(alternating: Db2Bench) -> None:
-    alternating.server.users["admin"].may -= {"SECADM"}
-    error = refused(alternating)
+    alternating.app.rights["DATABASE", ()] |= {"DATAACCESS": "Y", "CREATE_EXTERNAL_ROUTINE": "Y"}
+    alternating.app.roles = {"READERS": "N"}
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
-    assert 'GRANT CONNECT ON DATABASE TO USER "APP_CLONE"' in error.check
+    for authority in ("DATAACCESS", "CREATE_EXTERNAL_ROUTINE"):
+        assert f'GRANT {authority} ON DATABASE TO USER "APP_CLONE"' in error.check
+    assert 'GRANT ROLE "READERS" TO USER "APP_CLONE"' in error.check
     assert alternating.can_login(alternating.current)
 
 
 def test_privileges_of_a_kind_that_is_not_made_equal_are_told_before_anything_is_changed(alternating: Db2Bench) -> None:
     alternating.app.others.add("VARIABLEAUTH")
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert (error.kind, "SYSCAT.VARIABLEAUTH" in str(error)) == (Kind.POLICY, True)
     assert set(alternating.server.users) == {"app", "admin"}
 
 
 def test_a_user_who_is_not_rdss_master_is_told_as_such(single: Db2Bench) -> None:
     single.server.users["admin"].may = frozenset({"ACCESSCTRL"})
-    error = refused(single)
+    error = single.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert single.can_login(single.current)
 
 
 def test_a_password_that_rds_refuses_is_told_as_such(single: Db2Bench) -> None:
     single.server.shortest = 100
-    error = refused(single)
+    error = single.failure_of_set()
     assert (error.kind, "RDS's rules" in error.check) == (Kind.POLICY, True)
 
 
@@ -146,7 +146,7 @@ def test_a_password_that_would_end_the_drivers_option_is_refused_before_anything
 
 def test_a_superusers_secret_is_needed_for_a_single_user_too(single: Db2Bench) -> None:
     single.edit(APP, masterarn="")
-    assert "no superuser's secret" in str(refused(single))
+    assert "no superuser's secret" in str(single.failure_of_set())
 
 
 def test_a_retired_users_password_is_one_that_nobody_knows(alternating: Db2Bench) -> None:

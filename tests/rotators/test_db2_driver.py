@@ -2,91 +2,36 @@
 
 import inspect
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import ibm_db_dbi
 import pytest
 from tests.rotators.db2_fake import FakeConnection, FakeCursor, FakeDb2, FakeUser, failed
+from tests.rotators.drivers import PASSWORD, Driver, DriverCases
 from tests.rotators.secure_listener import SecureListener
 
 from keyturn_lab.controlplane.certificates import Authority
-from keyturn_lab.ports import free_port
-from keyturn_rotators.credential import Credential
-from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.db2 import connection
 from keyturn_rotators.engines.db2.connection import Session, authorities, identifier
 from keyturn_rotators.engines.db2.explanations import code_of, explained, is_of_tls
 from keyturn_rotators.errors import Kind, RotationError
 
-PASSWORD = "Canary-password-of-the-app"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def listener(authority: Authority) -> Iterator[SecureListener]:
-    running = SecureListener(authority, "localhost")
-    yield running
-    running.close()
-
-
-def login(port: int, *, host: str = "localhost", tls: bool = True) -> Credential:
-    fields = {"host": host, "port": port, "username": "app", "password": PASSWORD, "ssl": tls, "dbname": "orders"}
-    return Credential(fields)
-
-
-def refusal(credential: Credential, *, within: float = 60.0) -> RotationError:
-    with pytest.raises(RotationError) as refused:
-        Session(credential, deadline=Deadline.after(within))
-    assert PASSWORD not in str(refused.value)
-    return refused.value
-
-
 # the real driver
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(listener: SecureListener) -> None:
-    assert refusal(login(listener.port)).kind is Kind.TLS
-    assert listener.heard == b""
+class TestDriver(DriverCases):
+    driver = Driver(session=Session, database="orders")
 
-
-def test_a_certificate_for_another_host_is_refused(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-    assert refusal(login(listener.port, host="127.0.0.1")).kind is Kind.TLS
-    assert listener.heard == b""
-
-
-def test_a_certificate_for_the_host_is_taken(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-    error = refusal(login(listener.port))
-    assert error.kind is Kind.NETWORK, f"it hangs up after the handshake: {error}"
-    assert listener.heard
-
-
-@pytest.mark.parametrize(("host", "known"), [("localhost", False), ("127.0.0.1", True)])
-def test_the_driver_itself_refuses_a_certificate_that_is_not_trusted(
-    listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch, host: str, known: bool
-) -> None:
-    """Without our own look at the server before, as if somebody had come between since."""
-    monkeypatch.setattr(connection, "_greet", lambda credential, deadline: None)
-    if known:
-        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-    assert refusal(login(listener.port, host=host)).kind is Kind.TLS
-    assert listener.heard == b""
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_a_server_that_never_answers_ends_with_the_step(tls: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refusal(login(silent.getsockname()[1], tls=tls), within=1.0).kind is Kind.NETWORK
-
-
-def test_a_host_where_nobody_listens_is_a_network_failure() -> None:
-    assert refusal(login(free_port(), tls=False)).kind is Kind.NETWORK
+    @pytest.mark.parametrize(("host", "known"), [("localhost", False), ("127.0.0.1", True)])
+    def test_the_driver_itself_refuses_a_certificate_that_is_not_trusted(
+        self, listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch, host: str, known: bool
+    ) -> None:
+        """Without our own look at the server before, as if somebody had come between since."""
+        monkeypatch.setattr(connection, "_greet", lambda credential, deadline: None)
+        if known:
+            monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
+        assert self.driver.refusal(self.driver.login(listener.port, host=host)).kind is Kind.TLS
+        assert listener.heard == b""
 
 
 def test_amazon_rdss_authorities_are_trusted_where_no_others_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -132,6 +77,25 @@ def test_errors_keep_their_number_in_the_drivers_own_classes_and_are_sorted_by_w
 def test_a_failed_handshake_is_told_from_a_host_that_is_down(reason: int, protocol: str, tls: bool) -> None:
     said = f'SQL30081N Communication protocol being used: "{protocol}". Protocol specific error code(s): "{reason}", "*", "*".'
     assert is_of_tls(said) is tls
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "kind"),
+    [
+        (24, "USERNAME AND/OR PASSWORD INVALID", Kind.AUTHENTICATION),
+        (19, "USERID DISABLED or RESTRICTED", Kind.AUTHENTICATION),
+        (1, "PASSWORD EXPIRED", Kind.POLICY),
+        (15, "PROCESSING FAILURE", Kind.SERVER),
+        (17, "UNSUPPORTED FUNCTION", Kind.SERVER),
+    ],
+)
+def test_only_a_refusal_for_its_credential_is_one(monkeypatch: pytest.MonkeyPatch, reason: int, words: str, kind: Kind) -> None:
+    def connect(*args: object, **options: object) -> None:
+        raise failed(-30082, f'Security processing failed with reason "{reason}" ("{words}").')
+
+    monkeypatch.setattr(ibm_db_dbi, "connect", connect)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert TestDriver.driver.refusal(TestDriver.driver.login(listener.getsockname()[1], host="127.0.0.1", tls=False)).kind is kind
 
 
 def test_the_fake_takes_no_option_that_the_driver_has_not_and_no_statement_that_it_does_not_know() -> None:

@@ -1,15 +1,21 @@
 """ElastiCache and MemoryDB through the common suite, at a stand-in for AWS's APIs in front of a real Redis."""
 
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import APP, Bench, Capability
 from tests.rotators.elasticache_bench import COMMON, ElastiCacheBench, elasticache_bench
 from tests.rotators.suite import EngineSuite
+from tests.support.docs import ROOT, blocks_of
+from tests.support.iam import Statement, judge, statements
 
 from keyturn_lab.backends.redis import Redis
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
+
+PAGE = ROOT / "docs" / "rotators" / "elasticache.md"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,33 @@ def test_a_rotation_describes_and_modifies_the_user_and_nothing_else(bench: Elas
     bench.rotate()
     assert set(bench.aws.calls) == {"DescribeUsers", "ModifyUser"}
     assert bench.aws.calls.count("ModifyUser") == 1
+
+
+@pytest.mark.parametrize("service", ["elasticache", "memorydb"])
+def test_the_policy_of_the_page_allows_for_that_one_user_what_is_called_and_no_more(
+    service: str, server: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with elasticache_bench(server, monkeypatch, service=service, host=False) as bench:
+        old = bench.current_version()
+        bench.rotate()
+        bench.step(Step.RETIRE, old)
+        bench.step(Step.RESTORE, old)
+        verdict = judge(policy_of_the_page(service, user=bench.user), bench.aws.asked_for)
+    assert (verdict.refused, verdict.unused) == ((), ())
+    others = judge(policy_of_the_page(service, user="somebody-else"), bench.aws.asked_for)
+    assert others.refused == tuple(bench.aws.asked_for)
+
+
+def policy_of_the_page(service: str, *, user: str) -> list[Statement]:
+    """ElastiCache's as it is shown; MemoryDB's with the actions and the resource of the sentence below it."""
+    policy = json.loads(next(block.code for block in blocks_of(PAGE) if '"Sid": "ChangeUser"' in block.code))
+    if service == "memorydb":
+        [sentence] = [line for line in PAGE.read_text().splitlines() if line.startswith("For MemoryDB")]
+        *actions, resource = re.findall(r"`([^`]+)`", sentence)
+        policy["Statement"][0] |= {"Action": actions, "Resource": resource}
+    [statement] = policy["Statement"]
+    statement["Resource"] = statement["Resource"].replace("111122223333", "123456789012").removesuffix("app") + user
+    return statements(policy)
 
 
 def test_retiring_an_older_version_leaves_the_previous_ones_password(bench: ElastiCacheBench) -> None:

@@ -27,7 +27,7 @@ class ScriptedBench(Bench):
     credential_field = "api_key"
 
     def __init__(self, name: str, script: Script, url: str, folder: Path) -> None:
-        self.script = script
+        self.script, self.script_name = script, name
         file = folder / f"{name}.toml"
         text = re.sub(r'^url = "[^"]*"', f'url = "{url}"', (FOLDER / f"{name}.toml").read_text(), flags=re.MULTILINE)
         file.write_text(re.sub(r"^settles_within = \d+", "settles_within = 1", text, flags=re.MULTILINE))
@@ -69,6 +69,22 @@ def test_the_new_key_may_do_what_the_old_one_may(bench: ScriptedBench) -> None:
     granted = [key.extra for key in bench.script.keys.values()]
     assert len(granted) == 2
     assert granted[0] == granted[1]
+
+
+RESTRICTED = {
+    "cloudflare-account-token": {"condition": {"request_ip": {"in": ["192.0.2.0/24"], "not_in": ["192.0.2.1/32"]}}},
+    "datadog-api-key": {"remote_config_read_enabled": False},
+}
+
+
+@pytest.mark.parametrize("bench", sorted(RESTRICTED), indirect=True)
+def test_what_restricts_the_old_key_restricts_the_new_one(bench: ScriptedBench) -> None:
+    restriction = RESTRICTED[bench.script_name]
+    bench.script.first.extra |= restriction
+    bench.rotate()
+    made = bench.script.holder(bench.current.text("api_key"))
+    assert made is not None
+    assert made.extra.items() >= restriction.items()
 
 
 def test_a_key_that_was_made_and_lost_is_found_by_its_label_and_revoked(bench: ScriptedBench) -> None:

@@ -20,7 +20,7 @@ from keyturn_rotators.network import Place
 
 CANARY = "canary-of-the-key"
 ADMIN_CANARY = "canary-of-the-administrator"
-SLACK = 15.0  # seconds that a busy machine may take on top
+SLACK = 30.0  # seconds that a busy machine may take on top
 Serve = Callable[[socket.socket], None]
 
 
@@ -207,3 +207,23 @@ def test_a_url_that_is_none_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(RotationError, match="its URL is not one") as refused:
         Caller(provider=provider, deadline=Deadline.after(30)).call(provider.test.request, values)
     assert refused.value.kind is Kind.POLICY
+
+
+@pytest.mark.parametrize(
+    "header", ["Retry-After: \xb2", "Retry-After: soon", "Retry-After: Mon, 01 Jan 0001 00:00:00 -0000", "Content-Length: \xb2"]
+)
+def test_a_header_that_is_no_number_and_no_date_counts_as_none(header: str) -> None:
+    with server(answering(f"HTTP/1.1 429 Later\r\n{header}\r\n\r\n{{}}".encode("latin-1"))) as port:
+        answer = asked(port)
+    assert answer.status == 429
+    assert not answer.retry_after
+
+
+def test_a_host_that_cannot_be_a_name_is_one_that_does_not_answer() -> None:
+    with pytest.raises(RotationError, match="gaierror"):
+        send(
+            Origin(tls=False, host="id..example", port=80),
+            Call(method="GET", target="/", headers={}),
+            deadline=Deadline.after(60),
+            place=Place(),
+        )

@@ -6,7 +6,7 @@ FerretDB has no roles and ends nobody's sessions: those are tested in test_mongo
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.bench import Bench, Capability
+from tests.rotators.bench import BY_SUPERUSER, COMMON, Bench, Capability
 from tests.rotators.mongodb_bench import PASSWORD, MongoBench, made
 from tests.rotators.proxies import MortalProxy
 from tests.rotators.suite import EngineSuite
@@ -23,18 +23,11 @@ from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the server
 
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MongoWire]:
     with MongoWire() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +56,7 @@ class TestSingleUser(EngineSuite):
 
 
 class TestSingleUserByTheSuperuser(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER}
+    capabilities = BY_SUPERUSER
 
     @pytest.fixture
     def bench(self, server: MongoWire, secured: MongoWire) -> Iterator[Bench]:
@@ -73,7 +66,7 @@ class TestSingleUserByTheSuperuser(EngineSuite):
 
 
 class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP}
+    capabilities = BY_SUPERUSER | {Capability.OVERLAP}
 
     @pytest.fixture
     def bench(self, alternating: MongoBench) -> Bench:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from nacl.signing import SigningKey
 from pymysql import _auth
+from tests.support.eventually import WITHIN
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
@@ -67,7 +68,7 @@ def server(script: Callable[[Conversation], None]) -> Iterator[Credential]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(WITHIN)
             try:
                 script(Conversation(connection))
             except (ConnectionError, TimeoutError):
@@ -78,10 +79,10 @@ def server(script: Callable[[Conversation], None]) -> Iterator[Credential]:
         thread.start()
         place = {"engine": "mysql", "host": "127.0.0.1", "port": listener.getsockname()[1], "ssl": False}
         yield Credential(place | {"username": "app", "password": PASSWORD}, secret="app")
-        thread.join(20)
+        thread.join(WITHIN)
 
 
-def login_failure(script: Callable[[Conversation], None], *, within: float = 20) -> RotationError:
+def login_failure(script: Callable[[Conversation], None], *, within: float = WITHIN) -> RotationError:
     with server(script) as credential, pytest.raises(RotationError) as failed:
         Session(credential, deadline=Deadline.after(within))
     assert PASSWORD not in str(failed.value)
@@ -111,7 +112,7 @@ def test_a_server_without_tls_gets_no_password_where_the_secret_asks_for_tls() -
         heard.append(talk.hear())
 
     with server(script) as credential, pytest.raises(RotationError) as failed:
-        Session(credential.replaced(ssl=True), deadline=Deadline.after(20))
+        Session(credential.replaced(ssl=True), deadline=Deadline.after(WITHIN))
     assert failed.value.kind is Kind.TLS
     assert heard == []
 
@@ -141,7 +142,7 @@ def test_a_server_that_falls_silent_in_the_middle_fails_within_the_steps_limit()
     def script(talk: Conversation) -> None:
         talk.say(GREETING)
         talk.hear()
-        done.wait(20)
+        done.wait(300)
 
     started = time.monotonic()
     with server(script) as credential:
@@ -149,7 +150,7 @@ def test_a_server_that_falls_silent_in_the_middle_fails_within_the_steps_limit()
             Session(credential, deadline=Deadline.after(1))
         done.set()
     assert failed.value.kind is Kind.NETWORK
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < WITHIN
 
 
 def test_of_a_statement_with_a_password_in_it_the_servers_words_are_not_shown() -> None:
@@ -163,7 +164,7 @@ def test_of_a_statement_with_a_password_in_it_the_servers_words_are_not_shown() 
             talk.say(OK)
         talk.say(refusal(1064, f"You have an error in your SQL syntax near '{secret}'"))
 
-    with server(script) as credential, Session(credential, deadline=Deadline.after(20)) as session:
+    with server(script) as credential, Session(credential, deadline=Deadline.after(WITHIN)) as session:
         with pytest.raises(RotationError) as failed:
             session.run("ALTER USER USER() IDENTIFIED BY %s", secret, secret=True)
         assert "1064" in str(failed.value)

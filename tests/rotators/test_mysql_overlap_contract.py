@@ -40,11 +40,6 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def wire(authority: Authority) -> Iterator[MySqlWire]:
     with MySqlWire(tls=authority.issue("server", common_name="mysql", hosts=["127.0.0.1"])) as running:
         running.create_admin("admin", ADMIN)

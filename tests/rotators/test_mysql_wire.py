@@ -6,7 +6,7 @@ It is a stand-in, and no MySQL: what it lacks (ACCOUNT LOCK, a user's change of 
 from collections.abc import Iterator
 
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
+from tests.rotators.bench import APP, BY_SUPERUSER, SUPERUSER, Bench, Capability
 from tests.rotators.mysql_benches import MySqlBench, made
 from tests.rotators.suite import EngineSuite
 
@@ -14,11 +14,6 @@ from keyturn_lab.backends.mysql_wire import MySqlWire
 from keyturn_lab.controlplane.certificates import Authority
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the server
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +35,26 @@ class Spoiled(MySqlBench):
             self.edit(secret, host="localhost")
 
 
-class TestSingleUserByTheSuperuser(EngineSuite):
-    capabilities = frozenset(
-        {Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.SUPERUSER, Capability.RETIRE, Capability.RESTORE}
-    )
+class OverTls(EngineSuite, complete=False):
+    strides = (1, 1)
 
     @pytest.fixture
     def bench(self, server: MySqlWire, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-        for bench in made(server, "SingleUser", kind=Spoiled):
+        for bench in made(server, self.strategy, kind=Spoiled):
             bench.edit(APP, masterarn=SUPERUSER)
-            bench.strides = (1, 2)  # a retirement begins with a rotation each time
+            bench.strides = self.strides
             yield bench
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = frozenset(
-        {Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.SUPERUSER, Capability.OVERLAP, Capability.RESTORE}
-    )
+class TestSingleUserByTheSuperuser(OverTls):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
+    strides = (1, 2)  # a retirement begins with a rotation each time
 
-    @pytest.fixture
-    def bench(self, server: MySqlWire, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-        monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-        for bench in made(server, "AlternatingUsers", kind=Spoiled):
-            bench.strides = (3, 3)
-            yield bench
+
+class TestAlternatingUsers(OverTls):
+    capabilities, strategy = BY_SUPERUSER - {Capability.RETIRE} | {Capability.OVERLAP}, "AlternatingUsers"
+    strides = (3, 3)
 
 
 def plugins(bench: MySqlBench) -> dict[object, object]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER, Bench, Capability
-from tests.rotators.oauth_client_bench import Canaille, OAuthBench, canaille_bench, oauth_bench
-from tests.rotators.oauth_client_server import OAuthServer
+from tests.rotators.oauth_client_bench import OAuthBench, canaille_bench, oauth_bench
 from tests.rotators.suite import EngineSuite
 
+from keyturn_lab.backends.canaille import Canaille
+from keyturn_lab.backends.oauth_server import OAuthServer
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import Step
 

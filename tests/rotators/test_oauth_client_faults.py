@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.rotators.bench import APP
-from tests.rotators.oauth_client_bench import METADATA, OAuthBench, oauth_bench
-from tests.rotators.oauth_client_server import OAuthServer
+from tests.rotators.oauth_client_bench import OAuthBench, oauth_bench
 
+from keyturn_lab.backends.oauth_server import METADATA, OAuthServer
 from keyturn_lab.ports import free_port
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
@@ -116,6 +116,25 @@ def test_a_registration_of_another_client_is_left_alone(bench: OAuthBench) -> No
 
 
 # tokens
+
+
+@pytest.mark.parametrize("code", ["unauthorized_client", "access_denied"])  # Keycloak's and Auth0's word for a wrong secret
+def test_a_secret_that_is_refused_in_other_words_than_the_standards_is_retired(bench: OAuthBench, code: str) -> None:
+    bench.server.wrong_secret = (401, {"error": code})
+    old_version = bench.current_version()
+    bench.rotate()
+    bench.step(Step.RETIRE, old_version)
+    with pytest.raises(Unsupported, match="rotate instead"):
+        bench.step(Step.RESTORE, old_version)
+
+
+def test_a_client_that_gets_no_tokens_at_all_retires_nobody(bench: OAuthBench) -> None:
+    old_version = bench.current_version()
+    bench.rotate()
+    bench.server.refuses = (401, {"error": "unauthorized_client"})  # as Keycloak says to a client without a service account
+    error = failure(bench, Step.RETIRE, old_version)
+    assert error.kind is Kind.AUTHENTICATION
+    assert "client_credentials" in error.check
 
 
 def test_a_client_that_may_not_have_its_scope_is_a_matter_of_permission(bench: OAuthBench) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import oracledb
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability, Held
+from tests.rotators.bench import APP, BY_SUPERUSER, COMMON, IN_TURN, SUPERUSER, Bench, Capability, Held
 from tests.rotators.oracle_fake import FakeConnection, FakeOracle
 from tests.rotators.oracle_users import LEAST, FakeUser
 from tests.rotators.suite import EngineSuite
@@ -18,7 +18,6 @@ from keyturn_rotators.versions import PENDING
 
 PASSWORD, ADMIN_PASSWORD = "First-password-of-the-app", "Password-of-the-admin"
 LOGIN = ("CREATE SESSION", "NO")
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
 
 
 class Session(Held):
@@ -86,52 +85,32 @@ def alternating(server: FakeOracle) -> OracleBench:
     return OracleBench(server, strategy="AlternatingUsers", by_superuser=True)
 
 
-def refused(bench: Bench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
-class TestSingleUserByTheUserItself(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, single: OracleBench) -> Bench:
-        return single
-
-
-class TestSingleUserByTheSuperuser(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER}
+class OnTheFake(EngineSuite, complete=False):
+    rollover: str | None = "0"
 
     @pytest.fixture
     def bench(self, server: FakeOracle) -> Bench:
-        return OracleBench(server, strategy="SingleUser", by_superuser=True)
+        return OracleBench(server, strategy=self.strategy, by_superuser=self.by_superuser, rollover=self.rollover)
 
 
-class TestOverlapByTheUserItself(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP}
-
-    @pytest.fixture
-    def bench(self, overlap: OracleBench) -> Bench:
-        return overlap
+class TestSingleUserByTheUserItself(OnTheFake):
+    capabilities, strategy = COMMON, "SingleUser"
 
 
-class TestOverlapByTheSuperuser(EngineSuite):
-    capabilities = COMMON | {Capability.OVERLAP, Capability.SUPERUSER}
-
-    @pytest.fixture
-    def bench(self, server: FakeOracle) -> Bench:
-        return OracleBench(server, strategy="Overlap", by_superuser=True, rollover="0.5")
+class TestSingleUserByTheSuperuser(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+class TestOverlapByTheUserItself(OnTheFake):
+    capabilities, strategy, rollover = COMMON | {Capability.OVERLAP}, "Overlap", "1"
 
-    @pytest.fixture
-    def bench(self, alternating: OracleBench) -> Bench:
-        return alternating
+
+class TestOverlapByTheSuperuser(OnTheFake):
+    capabilities, strategy, rollover = BY_SUPERUSER | {Capability.OVERLAP}, "Overlap", "0.5"
+
+
+class TestAlternatingUsers(OnTheFake):
+    capabilities, strategy = IN_TURN, "AlternatingUsers"
 
 
 # two passwords
@@ -159,7 +138,7 @@ def test_retiring_after_a_promotion_that_was_taken_back_leaves_the_current_passw
 @pytest.mark.parametrize("rollover", ["0", "DEFAULT", None])
 def test_a_profile_without_a_rollover_time_is_refused_before_anything_is_changed(server: FakeOracle, rollover: str | None) -> None:
     bench = OracleBench(server, strategy="Overlap", by_superuser=False, rollover=rollover)
-    error = refused(bench)
+    error = bench.failure_of_set()
     assert (error.kind, "rollover" in str(error).lower()) == (Kind.POLICY, True)
     assert bench.can_login(bench.current)
     assert not bench.can_login(bench.pending)
@@ -177,7 +156,7 @@ def test_a_single_user_with_a_rollover_time_has_its_old_password_until_it_is_ret
 def test_a_history_that_forbids_the_current_password_again_is_told_and_costs_nothing(overlap: OracleBench) -> None:
     overlap.rotate()
     overlap.app.history = []
-    error = refused(overlap)
+    error = overlap.failure_of_set()
     assert (error.kind, "PASSWORD_REUSE" in error.check) == (Kind.POLICY, True)
     assert overlap.can_login(overlap.current)
 
@@ -253,9 +232,28 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
             assert getattr(partner, what) == getattr(name, what), what
 
 
+def test_privileges_on_whole_schemas_are_made_equal_where_the_server_knows_them(alternating: OracleBench) -> None:
+    alternating.server.has_schema_privileges = True
+    for schemas in ({("SELECT ANY TABLE", "SHOP", "NO"), ("EXECUTE ANY PROCEDURE", "Pay", "YES")}, {("SELECT ANY TABLE", "SHOP", "YES")}):
+        user = alternating.server.users[alternating.current.username.upper()]
+        user.schemas = set(schemas)
+        alternating.rotate()
+        assert alternating.server.users[alternating.current.username].schemas == schemas
+
+
+def test_what_two_have_granted_is_granted_once_with_the_option_to_pass_it_on(alternating: OracleBench) -> None:
+    both = {("SHOP", "ORDERS", "SELECT", option, "NO", "TABLE") for option in ("NO", "YES")}
+    alternating.app.objects = both
+    alternating.app.columns = {("SHOP", "PRICES", "NET", "UPDATE", option) for option in ("NO", "YES")}
+    alternating.rotate()
+    clone = alternating.server.users["APP_CLONE"]
+    assert clone.objects == {("SHOP", "ORDERS", "SELECT", "YES", "NO", "TABLE")}
+    assert clone.columns == {("SHOP", "PRICES", "NET", "UPDATE", "YES")}
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(alternating: OracleBench) -> None:
     alternating.app.privileges.add(("ENQUEUE ANY QUEUE", "NO"))
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert 'GRANT ENQUEUE ANY QUEUE TO "APP_CLONE"' in error.check
     assert alternating.can_login(alternating.current)
@@ -263,13 +261,13 @@ def test_what_the_superuser_may_not_grant_is_told_and_the_current_user_goes_on(a
 
 def test_a_grant_on_what_is_not_known_is_told_and_never_run(alternating: OracleBench) -> None:
     alternating.app.objects.add(("SHOP", "X", "EXECUTE", "NO", "NO", "JAVA CLASS"))
-    assert '"SHOP"."X"' in refused(alternating).check
+    assert '"SHOP"."X"' in alternating.failure_of_set().check
     assert not [said for said in alternating.server.statements if '"X"' in said]
 
 
 def test_a_user_that_owns_objects_is_refused_before_anything_is_changed(alternating: OracleBench) -> None:
     alternating.app.owns = [("TABLE", 3)]
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert (error.kind, "3 of type TABLE" in str(error)) == (Kind.POLICY, True)
     assert set(alternating.server.users) == {"APP", "ADMIN"}
 
@@ -280,7 +278,7 @@ def test_a_user_that_owns_objects_is_refused_before_anything_is_changed(alternat
 )
 def test_a_superuser_that_lacks_a_right_is_told_which(alternating: OracleBench, right: str, grant: str) -> None:
     alternating.server.users["ADMIN"].may = LEAST - {right}
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert (error.kind, grant in error.check) == (Kind.PERMISSION, True)
 
 
@@ -306,4 +304,4 @@ def test_two_steps_for_one_pair_are_kept_apart(alternating: OracleBench) -> None
             return "somebody else"
 
     alternating.server.locks = Taken()
-    assert "another step" in str(refused(alternating))
+    assert "another step" in str(alternating.failure_of_set())

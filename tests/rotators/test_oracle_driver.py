@@ -8,66 +8,27 @@ from collections.abc import Iterator
 
 import oracledb
 import pytest
+from tests.rotators.drivers import PASSWORD, Driver, DriverCases
 from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle
 from tests.rotators.oracle_users import FakeUser, failed
-from tests.rotators.secure_listener import SecureListener
 
-from keyturn_lab.controlplane.certificates import Authority
-from keyturn_lab.ports import free_port
-from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.oracle.connection import Session, identifier, logs_in, user_name
 from keyturn_rotators.engines.oracle.explanations import explained
 from keyturn_rotators.errors import Kind, RotationError
 
-FIRST, SECOND, THIRD = "First-password", "Second-password", "Third-password"
+FIRST, SECOND, THIRD = PASSWORD, "Second-password", "Third-password"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def listener(authority: Authority) -> Iterator[SecureListener]:
-    running = SecureListener(authority, "localhost")
-    yield running
-    running.close()
-
-
-def login(port: int, *, password: str = FIRST, host: str = "localhost", tls: bool = True, user: str = "app") -> Credential:
-    fields = {"host": host, "port": port, "username": user, "password": password, "ssl": tls, "dbname": "ORCL"}
-    return Credential(fields)
-
-
-def refusal(credential: Credential, *, within: float = 60.0) -> RotationError:
-    with pytest.raises(RotationError) as refused:
-        Session(credential, deadline=Deadline.after(within))
-    assert FIRST not in str(refused.value)
-    return refused.value
+ORACLE = Driver(session=Session, database="ORCL")
 
 
 # the real driver
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(listener: SecureListener) -> None:
-    error = refusal(login(listener.port))
-    assert (error.kind, "not trusted" in str(error)) == (Kind.TLS, True)
-    assert listener.heard == b""
-
-
-def test_a_certificate_for_another_host_is_refused(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-    error = refusal(login(listener.port, host="127.0.0.1"))
-    assert (error.kind, "DPY-6006" in str(error)) == (Kind.TLS, True)
-    assert listener.heard == b""
-
-
-def test_a_certificate_for_the_host_is_taken(listener: SecureListener, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEYTURN_CA_BUNDLE", str(authority.certificate))
-    error = refusal(login(listener.port))
-    assert error.kind is Kind.NETWORK, f"it hangs up after the handshake: {error}"
-    assert listener.heard
+class TestDriver(DriverCases):
+    driver = ORACLE
+    unknown, another_host = "not trusted", "DPY-6006"
 
 
 def test_a_server_without_tls_is_told_as_such() -> None:
@@ -79,17 +40,7 @@ def test_a_server_without_tls_is_told_as_such() -> None:
                 client.sendall(b"no TLS here")
 
         threading.Thread(target=answer, daemon=True).start()
-        assert refusal(login(plain.getsockname()[1])).kind is Kind.TLS
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_a_server_that_never_answers_ends_with_the_step(tls: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refusal(login(silent.getsockname()[1], tls=tls), within=0.5).kind is Kind.NETWORK
-
-
-def test_a_host_where_nobody_listens_is_a_network_failure() -> None:
-    assert refusal(login(free_port(), tls=False)).kind is Kind.NETWORK
+        assert ORACLE.refusal(ORACLE.login(plain.getsockname()[1])).kind is Kind.TLS
 
 
 def test_the_fakes_connection_and_cursor_have_the_drivers_names_and_parameters() -> None:
@@ -128,10 +79,10 @@ def test_errors_are_sorted_by_who_can_mend_them(code: str, kind: Kind) -> None:
 
 
 def test_names_are_in_capitals_unless_the_secret_quotes_them() -> None:
-    assert [user_name(login(1, user=user)) for user in ("app", "App", '"App"')] == ["APP", "APP", "App"]
+    assert [user_name(ORACLE.login(1, user=user)) for user in ("app", "App", '"App"')] == ["APP", "APP", "App"]
     assert identifier("App x") == '"App x"'
     with pytest.raises(RotationError, match="no name of a user"):
-        user_name(login(1, user='a"b'))
+        user_name(ORACLE.login(1, user='a"b'))
 
 
 # what the manuals say of a rollover period, and the fake keeps to
@@ -146,12 +97,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOracle]:
 
 
 def change(fake: FakeOracle, sql: str, password: str = FIRST) -> None:
-    with Session(login(fake.port, password=password, host="127.0.0.1", tls=False), deadline=Deadline.after(60)) as session:
+    with Session(ORACLE.login(fake.port, password=password, host="127.0.0.1", tls=False), deadline=Deadline.after(60)) as session:
         session.run(sql)
 
 
 def taken(fake: FakeOracle, *passwords: str) -> list[bool]:
-    there = [login(fake.port, password=one, host="127.0.0.1", tls=False) for one in passwords]
+    there = [ORACLE.login(fake.port, password=one, host="127.0.0.1", tls=False) for one in passwords]
     return [logs_in(one, deadline=Deadline.after(60)) for one in there]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
-from tests.rotators.bench import SUPERUSER, Bench, Capability, Held
+from tests.rotators.bench import COMMON, IN_TURN, SUPERUSER, Bench, Held
 from tests.rotators.proxies import MortalProxy
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
@@ -81,24 +81,22 @@ def made(pg: Postgres, strategy: str) -> Iterator[PostgresBench]:
         yield PostgresBench(pg, life, proxy, strategy=strategy)
 
 
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
-
-
-class TestSingleUser(EngineSuite):
-    capabilities = COMMON
+class OnPostgres(EngineSuite, complete=False):
+    strides = (1, 1)
 
     @pytest.fixture
     def bench(self, pg: Postgres) -> Iterator[Bench]:
-        yield from made(pg, "SingleUser")
-
-
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
-
-    @pytest.fixture
-    def bench(self, pg: Postgres) -> Iterator[Bench]:
-        for bench in made(pg, "AlternatingUsers"):
-            # One statement is two or three packets, and users change places between the deaths, so that both directions are met. Every
-            # single request is met by SingleUser above, which has the same connection.
-            bench.strides = (5, 5)
+        for bench in made(pg, self.strategy):
+            bench.strides = self.strides
             yield bench
+
+
+class TestSingleUser(OnPostgres):
+    capabilities, strategy = COMMON, "SingleUser"
+
+
+class TestAlternatingUsers(OnPostgres):
+    capabilities, strategy = IN_TURN, "AlternatingUsers"
+    strides = (5, 5)
+    """One statement is two or three packets, and users change places between the deaths, so that both directions are met. Every single
+    request is met by SingleUser above, which has the same connection."""

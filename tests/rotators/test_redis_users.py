@@ -1,16 +1,23 @@
 """What a rotation does to the users of a Redis beside replacing a password, and what it refuses."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import cast
 
 import pytest
 from tests.rotators.bench import APP, SUPERUSER
 from tests.rotators.redis_bench import PASSWORD, RedisBench, redis_bench
-from tests.rotators.redis_cases import failure_of_set, retire_first, rules_of
+from tests.rotators.redis_cases import retire_first, rules_of
+from tests.support.login_programs import until
 
 from keyturn_lab.backends.redis import Redis
+from keyturn_rotators.engines.redis.company import refuse_one_of_several
+from keyturn_rotators.engines.redis.connection import Session
+from keyturn_rotators.engines.redis.users import Users
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.network import Place
 from keyturn_rotators.rotation import Step
 
 
@@ -79,7 +86,7 @@ def test_what_the_user_may_do_is_not_changed(bench: RedisBench) -> None:
 
 def test_a_user_who_is_let_in_with_any_password_is_refused(bench: RedisBench) -> None:
     bench.server.run("ACL", "SETUSER", bench.app, "nopass")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "nopass" in str(error)
 
@@ -87,13 +94,13 @@ def test_a_user_who_is_let_in_with_any_password_is_refused(bench: RedisBench) ->
 def test_a_secret_whose_password_is_not_the_users_changes_nothing(bench: RedisBench) -> None:
     before = bench.server.users()
     bench.edit(APP, password="guessed-by-somebody")
-    assert failure_of_set(bench).kind is Kind.AUTHENTICATION
+    assert bench.failure_of_set().kind is Kind.AUTHENTICATION
     assert bench.server.users() == before
 
 
 def test_a_superuser_without_the_right_is_told_which_command_it_lacks(bench: RedisBench) -> None:
     bench.server.run("ACL", "SETUSER", bench.admin, "-@all", "+acl|list")
-    error = failure_of_set(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "ACL SETUSER" in str(error)
 
@@ -138,6 +145,69 @@ def test_connections_of_a_user_that_goes_on_are_ended_only_where_the_function_is
         overlapping.rotate()
         overlapping.step(Step.RETIRE, version)
         assert not held.is_alive()
+
+
+@pytest.fixture
+def replicated() -> Iterator[tuple[Redis, Redis]]:
+    """A server, and its replica, whose users are its own."""
+    with Redis() as first, Redis() as second:
+        first.create_app_user("replica", "password-of-the-replica", rules=("+psync", "+replconf", "+ping"))
+        for setting, value in (("masteruser", "replica"), ("masterauth", "password-of-the-replica")):
+            second.run("CONFIG", "SET", setting, value)
+        second.run("REPLICAOF", first.host, str(first.port))
+        until(lambda: first.run("INFO", "replication")["connected_slaves"] == 1)
+        yield first, second
+
+
+def test_one_of_several_servers_is_left_alone_unless_the_function_is_told_to(replicated: tuple[Redis, Redis]) -> None:
+    for server, why in zip(replicated, (r"has replicas \(1\)", "is a replica"), strict=True):
+        with redis_bench(server, "AlternatingUsers") as bench:
+            before = server.users()
+            error = bench.failure_of_set()
+            assert error.kind is Kind.POLICY
+            assert re.search(why, str(error))
+            assert server.users() == before
+            bench.environ["KEYTURN_REDIS_ONE_OF_SEVERAL"] = "true"
+            bench.rotate()
+            assert bench.can_login(bench.current)
+
+
+def test_a_superuser_who_may_not_ask_for_other_servers_rotates_all_the_same(alternating: RedisBench) -> None:
+    alternating.server.run("ACL", "SETUSER", alternating.admin, "-info")
+    alternating.rotate()
+    assert alternating.can_login(alternating.current)
+
+
+class Node:
+    """A session at a node of a cluster, whose port the lab cannot choose."""
+
+    place = Place(host="127.0.0.1:6379")
+
+    def run(self, *words: str) -> str:
+        assert words == ("INFO",)
+        return "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n# Cluster\r\ncluster_enabled:1\r\n"
+
+
+def test_a_node_of_a_cluster_is_left_alone() -> None:
+    with pytest.raises(RotationError, match=r"node of a cluster.*KEYTURN_REDIS_ONE_OF_SEVERAL=true"):
+        refuse_one_of_several(cast(Session, Node()))
+
+
+class Crowded:
+    """An administrator's session at a server where each connection that is ended comes back at once, a hundred times."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[str, ...]] = []
+
+    def run(self, *words: str) -> int:
+        self.commands.append(words)
+        return int(len(self.commands) < 100)
+
+
+def test_apps_that_connect_again_at_once_are_cut_off_once() -> None:
+    crowded = Crowded()
+    Users(cast(Session, crowded)).end_connections("app")
+    assert crowded.commands == [("CLIENT", "KILL", "USER", "app")]
 
 
 @pytest.mark.parametrize("strategy", ["Overlap", "SingleUser"])

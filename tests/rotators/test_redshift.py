@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.rotators.bench import APP, Bench, Capability
-from tests.rotators.redshift_bench import COMMON, StandInBench, stand_in
+from tests.rotators.bench import APP, COMMON, IN_TURN, Bench
+from tests.rotators.redshift_bench import StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
 
 from keyturn_lab.aws.workers import runtime_directory
@@ -49,7 +49,7 @@ class TestSingleUser(EngineSuite):
 
 
 class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+    capabilities = IN_TURN
 
     @pytest.fixture
     def bench(self, redshift: RedshiftStandIn) -> Iterator[Bench]:
@@ -82,6 +82,15 @@ def test_passwords_are_what_redshift_takes(single: StandInBench) -> None:
         assert any(letter.isdigit() for letter in password)
 
 
+def test_no_policy_makes_a_password_that_redshift_would_refuse_at_every_attempt(single: StandInBench) -> None:
+    for variable in ("EXCLUDE_NUMBERS", "EXCLUDE_UPPERCASE", "EXCLUDE_LOWERCASE"):
+        single.environ[variable] = "true"
+    single.environ |= {"REQUIRE_EACH_INCLUDED_TYPE": "false", "PASSWORD_LENGTH": "8"}
+    for _ in range(5):
+        single.rotate()
+    assert single.can_login(single.current)
+
+
 def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: StandInBench) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -93,17 +102,24 @@ def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: Stan
     assert not [data for data in heard if single.current.password.encode() in data]
 
 
-def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, tmp_path_factory: pytest.TempPathFactory) -> None:
-    authority = Authority(tmp_path_factory.mktemp("authority"))
-    pair = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, authority: Authority) -> None:
+    context = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"]).server_context()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_offer_tls, args=(listener, context), daemon=True).start()
         single.edit(APP, port=listener.getsockname()[1], ssl=True)
         with pytest.raises(RotationError, match="certificate is not trusted") as refused:
             single.rotate()
     assert refused.value.kind is Kind.TLS
+
+
+def test_a_cluster_that_requires_tls_is_told_as_such(single: StandInBench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_refuse_plaintext, args=(listener,), daemon=True).start()
+        single.edit(APP, port=listener.getsockname()[1])
+        with pytest.raises(RotationError, match="no pg_hba") as refused:
+            single.rotate()
+    assert refused.value.kind is Kind.TLS
+    assert "the field ssl" in refused.value.check
 
 
 def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: StandInBench) -> None:
@@ -160,6 +176,18 @@ def _ask_in_the_clear(listener: socket.socket, heard: list[bytes]) -> None:
                 heard.append(client.recv(65536))
                 client.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
                 heard.append(client.recv(65536))
+
+
+def _refuse_plaintext(listener: socket.socket) -> None:
+    fields = (b"SFATAL", b"C28000", b'Mno pg_hba.conf entry for host "::ffff:10.0.0.1", user "app", database "dev", SSL off')
+    body = b"".join(field + b"\x00" for field in fields) + b"\x00"
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"E" + (len(body) + 4).to_bytes(4, "big") + body)
+                client.recv(65536)
 
 
 def _offer_tls(listener: socket.socket, context: ssl.SSLContext) -> None:

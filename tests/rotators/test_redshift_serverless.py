@@ -3,7 +3,6 @@
 The API is a stand-in at botocore's boundary, by the same hooks as botocore's Stubber: requests and answers are held to AWS's models.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -15,15 +14,21 @@ from botocore.compat import HTTPHeaders
 from botocore.loaders import create_loader
 from botocore.session import get_session
 from botocore.validate import validate_parameters
-from tests.rotators.bench import APP, Bench
-from tests.rotators.redshift_bench import COMMON, PAGE, PASSWORD, StandInBench, stand_in
+from tests.rotators.bench import APP, COMMON, Bench
+from tests.rotators.redshift_bench import PAGE, PASSWORD, StandInBench, stand_in
 from tests.rotators.suite import EngineSuite
+from tests.support.iam import Call, judge, statements
 
 from keyturn_lab.backends.redshift_stand_in import RedshiftStandIn
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
 NAMESPACE = "orders-namespace"
+ARNS = {NAMESPACE: "arn:aws:redshift-serverless:eu-west-1:111122223333:namespace/11111111-2222-4333-8444-555555555555"}
+OF_A_NAMESPACE = (
+    "GetNamespace",
+    "UpdateNamespace",
+)  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftserverless.html
 LOOKS = 2  # until a change is through
 LOADER = create_loader()  # the model of the service is read once
 
@@ -37,6 +42,7 @@ class Api:
         self.host = bench.server.host
         self.refusals: dict[str, list[str]] = {}  # codes to answer an operation with before it is done
         self.calls: list[str] = []
+        self.asked_for: list[Call] = []  # the same calls, as IAM sees them
         self.set_passwords = True  # whether the workgroup learns of them
         self._params: dict[str, Any] = {}
         self._password: str | None = None
@@ -60,6 +66,8 @@ class Api:
     def _answer(self, model: Any, **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         self._bench.life.request()
         self.calls.append(model.name)
+        namespace = ARNS.get(self._params.get("namespaceName", ""), "*") if model.name in OF_A_NAMESPACE else "*"
+        self.asked_for.append(Call(action=f"redshift-serverless:{model.name}", resource=namespace))
         if self.refusals.get(model.name):
             return self._refused(self.refusals[model.name].pop(0))
         if model.name != "ListWorkgroups" and self._params["namespaceName"] != NAMESPACE:
@@ -126,40 +134,34 @@ class TestNamespaceAdmin(EngineSuite):
             yield made
 
 
-def failure(bench: StandInBench, *, within: float = 60.0) -> RotationError:
-    """Of setSecret, which has said nothing secret."""
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token, within=within)
-    assert all(credential.password not in str(failed.value) for credential in (bench.current, bench.pending))
-    return failed.value
-
-
-def test_a_rotation_changes_the_namespace_once_and_makes_the_calls_of_the_pages_policy_only(bench: StandInBench, api: Api) -> None:
+def test_a_rotation_changes_the_namespace_once_and_makes_the_calls_that_the_pages_policy_allows_and_no_other(
+    bench: StandInBench, api: Api
+) -> None:
     bench.rotate()
     assert api.calls.count("UpdateNamespace") == 1
     section = PAGE.read_text().partition("### The function's IAM policy for the API")[2]
-    policy = json.loads(section.partition("```json\n")[2].partition("```")[0])
-    actions = {action for statement in policy["Statement"] for action in statement["Action"]}
-    assert {f"redshift-serverless:{call}" for call in api.calls} == {action for action in actions if not action.startswith("secrets")}
+    shown = section.partition("```json\n")[2].partition("```")[0]
+    verdict = judge(statements(shown), api.asked_for)
+    assert (verdict.refused, verdict.unused) == ((), ())
+    others = judge(statements(shown.replace("namespace/1111", "namespace/9999")), api.asked_for)
+    assert {call.action for call in others.refused} == {f"redshift-serverless:{name}" for name in OF_A_NAMESPACE}
 
 
 def test_only_the_namespaces_admin_is_changed(bench: StandInBench, api: Api) -> None:
     api.namespace["adminUsername"] = "somebody-else"
-    assert "not the namespace's admin" in str(failure(bench))
+    assert "not the namespace's admin" in str(bench.failure_of_set())
     assert "UpdateNamespace" not in api.calls
 
 
 def test_an_admin_whose_password_aws_keeps_is_left_to_aws(bench: StandInBench, api: Api) -> None:
     api.namespace["adminPasswordSecretArn"] = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:redshift!orders"
-    assert "AWS keeps" in str(failure(bench))
+    assert "AWS keeps" in str(bench.failure_of_set())
     assert "UpdateNamespace" not in api.calls
 
 
 def test_a_host_of_another_namespace_is_refused(bench: StandInBench, api: Api) -> None:
     api.host = "orders.example.com"
-    error = failure(bench)
+    error = bench.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "not one of the namespace" in error.what
     assert "UpdateNamespace" not in api.calls
@@ -167,7 +169,7 @@ def test_a_host_of_another_namespace_is_refused(bench: StandInBench, api: Api) -
 
 def test_a_secret_whose_password_is_not_the_admins_changes_nothing(bench: StandInBench, api: Api) -> None:
     bench.edit(APP, password="Guessed-by-somebody-1")
-    assert failure(bench).kind is Kind.AUTHENTICATION
+    assert bench.failure_of_set().kind is Kind.AUTHENTICATION
     assert "UpdateNamespace" not in api.calls
 
 
@@ -181,7 +183,7 @@ def test_another_change_of_the_namespace_is_waited_for(bench: StandInBench, api:
 def test_a_namespace_that_stays_busy_fails_within_the_steps_limit(bench: StandInBench, api: Api) -> None:
     bench.environ["KEYTURN_POLL_SECONDS"] = "0.05"
     api.refusals["UpdateNamespace"] = ["ConflictException"] * 10_000
-    error = failure(bench, within=3.0)
+    error = bench.failure_of_set(within=3.0)
     assert error.kind in (Kind.SERVER, Kind.NETWORK)
     assert bench.can_login(bench.current)
 
@@ -191,7 +193,7 @@ def test_a_password_that_the_workgroup_does_not_take_in_time_is_told(
 ) -> None:
     monkeypatch.setattr("keyturn_rotators.engines.redshift_serverless.single.SETTLED_WITHIN", 0.2)
     api.set_passwords = False
-    assert "the workgroup does not take it" in str(failure(bench))
+    assert "the workgroup does not take it" in str(bench.failure_of_set())
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_awss_refusal_is_told_by_its_code_and_without_what_was_sent(
     bench: StandInBench, api: Api, operation: str, code: str, kind: Kind
 ) -> None:
     api.refusals[operation] = [code] * 10
-    error = failure(bench)
+    error = bench.failure_of_set()
     assert error.kind is kind
     assert f"{operation} was answered with {code}" in str(error)
     assert bench.can_login(bench.current)
@@ -216,7 +218,7 @@ def test_awss_refusal_is_told_by_its_code_and_without_what_was_sent(
 
 def test_a_namespace_that_is_not_there_is_told(bench: StandInBench, api: Api) -> None:
     bench.edit(APP, namespaceName="gone")
-    assert "ResourceNotFoundException" in str(failure(bench))
+    assert "ResourceNotFoundException" in str(bench.failure_of_set())
 
 
 def test_a_secret_without_a_namespace_is_refused_before_a_version_is_written(bench: StandInBench, api: Api) -> None:

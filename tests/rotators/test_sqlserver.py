@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytds
 import pytest
-from tests.rotators.bench import APP, SUPERUSER, Bench, Capability, Held
+from tests.rotators.bench import APP, BY_SUPERUSER, COMMON, IN_TURN, SUPERUSER, Bench, Held
 from tests.rotators.sqlserver_fake import LEAST, FakeConnection, FakeLogin, FakeSqlServer, FakeUser
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
@@ -15,7 +15,6 @@ from keyturn_rotators.rotation import ROTATION, Step
 from keyturn_rotators.versions import PENDING
 
 PASSWORD, ADMIN_PASSWORD = "First-password-0f-the-app", "Password-0f-the-admin"
-COMMON = frozenset({Capability.HOST, Capability.TLS, Capability.PASSWORD, Capability.RETIRE, Capability.RESTORE})
 
 
 class Session(Held):
@@ -81,36 +80,22 @@ def alternating(server: FakeSqlServer) -> SqlServerBench:
     return SqlServerBench(server, strategy="AlternatingUsers", by_superuser=True)
 
 
-def refused(bench: Bench) -> RotationError:
-    token = bench.store.start(APP)
-    bench.step(Step.CREATE, token)
-    with pytest.raises(RotationError) as failed:
-        bench.step(Step.SET, token)
-    return failed.value
-
-
-class TestSingleUserByTheLoginItself(EngineSuite):
-    capabilities = COMMON
-
-    @pytest.fixture
-    def bench(self, single: SqlServerBench) -> Bench:
-        return single
-
-
-class TestSingleUserByTheSuperuser(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER}
-
+class OnTheFake(EngineSuite, complete=False):
     @pytest.fixture
     def bench(self, server: FakeSqlServer) -> Bench:
-        return SqlServerBench(server, strategy="SingleUser", by_superuser=True)
+        return SqlServerBench(server, strategy=self.strategy, by_superuser=self.by_superuser)
 
 
-class TestAlternatingUsers(EngineSuite):
-    capabilities = COMMON | {Capability.SUPERUSER, Capability.OVERLAP, Capability.SESSIONS}
+class TestSingleUserByTheLoginItself(OnTheFake):
+    capabilities, strategy = COMMON, "SingleUser"
 
-    @pytest.fixture
-    def bench(self, alternating: SqlServerBench) -> Bench:
-        return alternating
+
+class TestSingleUserByTheSuperuser(OnTheFake):
+    capabilities, strategy = BY_SUPERUSER, "SingleUser"
+
+
+class TestAlternatingUsers(OnTheFake):
+    capabilities, strategy = IN_TURN, "AlternatingUsers"
 
 
 def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_revoked_between(alternating: SqlServerBench) -> None:
@@ -140,9 +125,18 @@ def test_rights_are_kept_equal_over_many_alternations_whatever_is_granted_and_re
         assert len(audit) == (0 if number % 3 == 0 else 2)
 
 
+def test_what_several_have_said_is_granted_once_and_a_denial_wins(alternating: SqlServerBench) -> None:
+    kept = set(alternating.user.permissions)
+    alternating.user.permissions |= {("DATABASE", "EXECUTE", state, None, None, None) for state in "GW"}
+    alternating.user.permissions |= {("DATABASE", "SELECT", state, None, None, None) for state in "GD"}
+    alternating.rotate()
+    said = {("DATABASE", "EXECUTE", "W", None, None, None), ("DATABASE", "SELECT", "D", None, None, None)}
+    assert alternating.orders.users["app_clone"].permissions == kept | said
+
+
 def test_what_the_superuser_may_not_grant_is_told_and_the_current_login_goes_on(alternating: SqlServerBench) -> None:
     alternating.app.roles.add("processadmin")
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "ALTER SERVER ROLE [processadmin] ADD MEMBER [app_clone]" in error.check
     assert alternating.can_login(alternating.current)
@@ -163,27 +157,47 @@ def test_what_the_superuser_may_grant_on_the_server_is_granted(alternating: SqlS
 
 def test_a_right_of_a_class_that_is_not_known_is_told_and_never_run(alternating: SqlServerBench) -> None:
     alternating.user.permissions.add(("SERVICE", "SEND", "G", None, "x\nDROP TABLE y", None))
-    assert "SERVICE" in refused(alternating).check
+    assert "SERVICE" in alternating.failure_of_set().check
     assert not [said for said in alternating.server.statements if "DROP TABLE" in said]
 
 
 def test_a_schema_that_the_user_owns_is_told(alternating: SqlServerBench) -> None:
     alternating.user.owns.append(("SCHEMA", "shop"))
-    assert "ALTER AUTHORIZATION ON SCHEMA [shop]" in refused(alternating).check
+    assert "ALTER AUTHORIZATION ON SCHEMA [shop]" in alternating.failure_of_set().check
 
 
 def test_the_owner_of_a_database_is_refused(alternating: SqlServerBench) -> None:
     alternating.orders.users["dbo"] = alternating.orders.users.pop("app")
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "owns the database orders" in str(error)
 
 
 def test_a_database_that_the_superuser_cannot_enter_is_told(alternating: SqlServerBench) -> None:
     alternating.server.databases["audit"].users["app"] = FakeUser(login="app")
-    error = refused(alternating)
+    error = alternating.failure_of_set()
     assert error.kind is Kind.PERMISSION
     assert "audit" in str(error)
+
+
+def test_a_superuser_that_is_not_shown_everything_is_told_before_anything_is_changed(alternating: SqlServerBench) -> None:
+    alternating.app.roles = {"made for apps"}
+    alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
+    alternating.server.logins["admin"].may = LEAST - {"VIEW ANY DEFINITION"}
+    error = alternating.failure_of_set()
+    assert (error.kind, "VIEW ANY DEFINITION" in error.check) == (Kind.PERMISSION, True)
+    assert "app_clone" not in alternating.server.logins
+
+
+def test_a_user_in_a_database_where_the_superuser_is_a_guest_is_told(alternating: SqlServerBench) -> None:
+    alternating.server.databases["msdb"].users["app"] = FakeUser(login="app", roles={"SQLAgentUserRole"})
+    assert "in msdb: CREATE USER [app_clone]" in alternating.failure_of_set().check
+
+
+def test_a_database_that_the_login_cannot_open_is_told_from_a_wrong_password(single: SqlServerBench) -> None:
+    single.orders.users.clear()
+    error = single.failure_of_set()
+    assert (error.kind, "dbname" in error.check) == (Kind.POLICY, True)
 
 
 def test_sessions_that_cannot_be_seen_or_ended_fail_retirement(alternating: SqlServerBench) -> None:
@@ -201,7 +215,7 @@ def test_sessions_that_cannot_be_seen_or_ended_fail_retirement(alternating: SqlS
 
 def test_a_password_that_the_policy_refuses_is_told_as_such(single: SqlServerBench) -> None:
     single.server.shortest = 100
-    error = refused(single)
+    error = single.failure_of_set()
     assert error.kind is Kind.POLICY
     assert "15116" in str(error)
     assert single.can_login(single.current)
@@ -230,7 +244,7 @@ def test_a_password_longer_than_the_server_takes_is_refused_before_anything_is_s
 
 def test_two_steps_for_one_pair_are_kept_apart(alternating: SqlServerBench) -> None:
     alternating.server.locks["master/keyturn/app"] = "somebody else"
-    assert "another step" in str(refused(alternating))
+    assert "another step" in str(alternating.failure_of_set())
 
 
 @pytest.mark.parametrize("by_superuser", [False, True])

@@ -11,29 +11,21 @@ import pytds
 import pytest
 from pytds.cursor import NonMarsCursor
 from pytds.tds_session import _create_exception_by_message
+from tests.rotators.drivers import PASSWORD, Driver
 from tests.rotators.sqlserver_fake import FakeConnection, FakeCursor, FakeLogin, FakeSqlServer, failed
 from tests.rotators.tds_server import OFF, ON, TdsServer
 
 from keyturn_lab.controlplane.certificates import Authority
-from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.sqlserver.connection import Session, identifier, logs_in
 from keyturn_rotators.errors import Kind, RotationError
 
-PASSWORD = "Canary-password-of-the-app"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
+DRIVER = Driver(session=Session, host="127.0.0.1")
 
 
 @pytest.fixture(scope="module")
 def context(authority: Authority) -> ssl.SSLContext:
-    pair = authority.issue("server", common_name="sqlserver", hosts=["127.0.0.1"])
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(pair.certificate, pair.key)
-    return made
+    return authority.issue("server", common_name="sqlserver", hosts=["127.0.0.1"]).server_context()
 
 
 @pytest.fixture
@@ -47,60 +39,55 @@ def server(context: ssl.SSLContext, trusted: None) -> Iterator[TdsServer]:
         yield running
 
 
-def login(port: int, *, password: str = PASSWORD, host: str = "127.0.0.1", tls: bool = True) -> Credential:
-    return Credential({"host": host, "port": port, "username": "app", "password": password, "ssl": tls})
-
-
-def refusal(credential: Credential, *, within: float = 60.0) -> RotationError:
-    with pytest.raises(RotationError) as refused:
-        Session(credential, deadline=Deadline.after(within))
-    assert PASSWORD not in str(refused.value)
-    return refused.value
-
-
 # over the wire
 
 
 def test_the_driver_logs_in_and_works_through_tls_that_is_verified(server: TdsServer) -> None:
-    with Session(login(server.port), deadline=Deadline.after(60)) as session:
+    with Session(DRIVER.login(server.port), deadline=Deadline.after(60)) as session:
         assert session.prepared().run("SET NOCOUNT ON") == []
 
 
 def test_a_wrong_password_is_the_servers_own_refusal(server: TdsServer) -> None:
-    error = refusal(login(server.port, password="another"))
+    error = DRIVER.refusal(DRIVER.login(server.port, password="another"))
     assert (error.kind, "18456" in str(error)) == (Kind.AUTHENTICATION, True)
-    assert not logs_in(login(server.port, password="another"), deadline=Deadline.after(60))
+    assert not logs_in(DRIVER.login(server.port, password="another"), deadline=Deadline.after(60))
+
+
+def test_a_database_that_cannot_be_opened_is_told_from_a_wrong_password() -> None:
+    with TdsServer(password=PASSWORD, closed="orders") as server, pytest.raises(RotationError) as refused:
+        Session(DRIVER.login(server.port, tls=False), deadline=Deadline.after(60), database="orders")
+    assert (refused.value.kind, 'Cannot open database "orders"' in str(refused.value)) == (Kind.POLICY, True)
 
 
 def test_without_tls_a_login_works_only_where_the_secret_says_so_and_the_server_agrees() -> None:
     with TdsServer(password=PASSWORD) as plain:
-        assert logs_in(login(plain.port, tls=False), deadline=Deadline.after(60))
+        assert logs_in(DRIVER.login(plain.port, tls=False), deadline=Deadline.after(60))
         before = plain.in_the_clear
-        assert refusal(login(plain.port)).kind is Kind.TLS
+        assert DRIVER.refusal(DRIVER.login(plain.port)).kind is Kind.TLS
         assert plain.in_the_clear == before, "not even the login was sent"
 
 
 @pytest.mark.parametrize("encryption", [OFF, ON])
 def test_a_server_that_wants_tls_for_the_login_at_least_is_told_as_such(encryption: int) -> None:
     with TdsServer(password=PASSWORD, encryption=encryption) as half:
-        error = refusal(login(half.port, tls=False))
+        error = DRIVER.refusal(DRIVER.login(half.port, tls=False))
     assert (error.kind, "insists" in str(error)) == (Kind.TLS, True)
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(context: ssl.SSLContext) -> None:
     with TdsServer(password=PASSWORD, context=context) as stranger:
-        error = refusal(login(stranger.port))
+        error = DRIVER.refusal(DRIVER.login(stranger.port))
     assert (error.kind, "not trusted" in str(error)) == (Kind.TLS, True)
 
 
 def test_a_certificate_for_another_host_is_refused(server: TdsServer) -> None:
-    error = refusal(login(server.port, host="localhost"))
+    error = DRIVER.refusal(DRIVER.login(server.port, host="localhost"))
     assert (error.kind, "not trusted" in str(error)) == (Kind.TLS, True)
 
 
 def test_a_server_that_sends_its_clients_elsewhere_is_not_followed(context: ssl.SSLContext, trusted: None) -> None:
     with TdsServer(password=PASSWORD) as elsewhere, TdsServer(password=PASSWORD, context=context, moved_to=elsewhere.port) as first:
-        error = refusal(login(first.port))
+        error = DRIVER.refusal(DRIVER.login(first.port))
         assert "another address" in str(error)
         assert elsewhere.in_the_clear == b""
 
@@ -116,21 +103,21 @@ def test_what_is_no_sql_server_is_told_as_such() -> None:
                     pass
 
         elsewhere.submit(answer)
-        error = refusal(login(other.getsockname()[1]))
+        error = DRIVER.refusal(DRIVER.login(other.getsockname()[1]))
     assert (error.kind, "no SQL Server" in str(error)) == (Kind.NETWORK, True)
 
 
 def test_a_server_that_never_answers_ends_with_the_step() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refusal(login(silent.getsockname()[1]), within=0.5).kind is Kind.NETWORK
+        assert DRIVER.refusal(DRIVER.login(silent.getsockname()[1]), within=0.5).kind is Kind.NETWORK
 
 
 def test_an_instances_name_in_the_host_is_refused() -> None:
-    assert refusal(login(1, host="db\\SQLEXPRESS")).kind is Kind.POLICY
+    assert DRIVER.refusal(DRIVER.login(1, host="db\\SQLEXPRESS")).kind is Kind.POLICY
 
 
 def test_the_drivers_own_log_holds_no_password(server: TdsServer, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG), Session(login(server.port), deadline=Deadline.after(60)) as session:
+    with caplog.at_level(logging.DEBUG), Session(DRIVER.login(server.port), deadline=Deadline.after(60)) as session:
         session.run("SELECT %s", PASSWORD, secret=True)
     assert caplog.records, "the driver does write a log"
     assert PASSWORD not in caplog.text

@@ -22,13 +22,14 @@ PSEUDO = {
 
 
 class Loader(yaml.SafeLoader):
-    """Short forms (`!Sub text`) become long ones (`{"Fn::Sub": "text"}`)."""
+    """Short forms (`!Sub text`) become long ones (`{"Fn::Sub": "text"}`), as CloudFormation reads them."""
 
 
 def _long(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     match node:
         case yaml.ScalarNode():
-            value: Any = loader.construct_scalar(node)
+            text = loader.construct_scalar(node)
+            value: Any = text.split(".", 1) if suffix == "GetAtt" else text
         case yaml.SequenceNode():
             value = loader.construct_sequence(node, deep=True)
         case _:
@@ -39,18 +40,26 @@ def _long(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, An
 Loader.add_multi_constructor("!", _long)
 
 
+def document(path: Path) -> dict[str, Any]:
+    """A template as CloudFormation reads it, nothing computed."""
+    found: dict[str, Any] = yaml.load(path.read_text(), Loader)  # a safe loader with tags of its own
+    return found
+
+
 class Template:
     """One template with its parameters. `attributes` are what Fn::GetAtt gives; `pseudo` overrides the account and the Region."""
 
-    def __init__(self, path: Path, *, attributes: Mapping[str, str], pseudo: Mapping[str, str] | None = None, **parameters: Any) -> None:
-        self.document: dict[str, Any] = yaml.load(path.read_text(), Loader)  # a safe loader with tags of its own
+    def __init__(
+        self, source: Path | dict[str, Any], *, attributes: Mapping[str, str], pseudo: Mapping[str, str] | None = None, **parameters: Any
+    ) -> None:
+        self.document = document(source) if isinstance(source, Path) else source
         defaults = {name: self._default(one) for name, one in self.document["Parameters"].items() if "Default" in one}
         self._values: dict[str, Any] = {**PSEUDO, **(pseudo or {}), **defaults, **parameters}
         self._attributes = attributes
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": lambda name: name if name in self.document["Resources"] else self._values[name],
             "Fn::Sub": lambda text: re.sub(r"\$\{([^}]+)\}", lambda found: str(self._values[found[1]]), text),
-            "Fn::GetAtt": lambda name: self._attributes[name],
+            "Fn::GetAtt": lambda parts: self._attributes[".".join(parts)],
             "Fn::Join": lambda given: str(given[0]).join(self.resolved(given[1])),
             "Fn::Equals": lambda given: self.resolved(given[0]) == self.resolved(given[1]),
             "Fn::Not": lambda given: not self.resolved(given[0]),

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import yaml
+from tests.support.eventually import wait_until
 
 from keyturn_lab.controlplane import ApiError, Client
 from keyturn_lab.patience import Patience
@@ -138,15 +139,6 @@ class Kube:
             for found in self.client.request("GET", root)["resources"]:
                 if "/" not in found["name"]:
                     yield found["kind"], Resource(root, found["name"], found["namespaced"])
-
-
-def wait_until(condition: Callable[[], object], *, timeout: float = 45.0, what: str) -> None:
-    """Poll until `condition` is truthy. Raises AssertionError after `timeout` seconds."""
-    patience = Patience(timeout)
-    while not condition():
-        if patience.over:
-            raise AssertionError(f"waited {timeout:.0f} s for {what}")
-        time.sleep(POLL_SECONDS)
 
 
 def condition(item: Object, kind: str) -> Object:

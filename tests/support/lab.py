@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 
-from tests.support.kube import Kube, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube
 
 from keyturn_lab.controlplane import ApiError, ControlPlane
 from keyturn_lab.node import Node

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kube import wait_until
+from tests.support.eventually import WITHIN, wait_until
 
 from keyturn_lab.ports import free_port
 
@@ -39,7 +39,7 @@ class Running:
     def stop(self) -> dict[str, Any]:
         """SIGTERM; returns the counts that it ends with."""
         self.process.send_signal(signal.SIGTERM)
-        output, errors = self.process.communicate(timeout=20)
+        output, errors = self.process.communicate(timeout=WITHIN)
         assert self.process.returncode == 0, errors
         counts: dict[str, Any] = json.loads(output)
         return counts

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.kube import Kube, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, condition
 
 from keyturn_lab.controlplane import ControlPlane
 from keyturn_lab.ports import free_ports

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.kube import Kube, Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object
 from tests.support.lab import fresh_namespace
 
 from keyturn_lab import helm

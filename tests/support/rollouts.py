@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from tests.support.kube import Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, condition
 from tests.support.shop import Shop
 from tests.support.workloads import row
 

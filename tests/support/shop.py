@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.eventually import wait_until
 from tests.support.kstatus import check_conditions
-from tests.support.kube import POLL_SECONDS, Kube, Object, condition, wait_until
+from tests.support.kube import POLL_SECONDS, Kube, Object, condition
 
 from keyturn_lab.aws import Aws
 from keyturn_lab.aws.client import CLIENT_KEY

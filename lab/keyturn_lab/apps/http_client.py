@@ -4,6 +4,8 @@ DB_USER is the key's id, DB_PASSWORD the key.
 """
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
@@ -13,21 +15,34 @@ PORT = 80
 
 
 class Refused(Exception):
-    """The provider's answer was no; what is said is the status."""
+    """The answer was no; what is said is the status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
-class _Session:
-    def __init__(self, login: Login) -> None:
-        self._key = login.password
-        self._connection = HTTPConnection(login.host, login.port or PORT, timeout=TIMEOUT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked with the credential."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = None
+
+
+class HttpSession:
+    """A connection. Each request on it carries the credential, so one that is kept is refused as soon as that is."""
+
+    def __init__(self, host: str, port: int, request: Request) -> None:
+        self._request = request
+        self._connection = HTTPConnection(host, port, timeout=TIMEOUT)
         self._connection.connect()
 
     def use(self) -> None:
-        self._connection.request("GET", "/v1/whoami", headers={"Authorization": f"Bearer {self._key}"})
+        asked = self._request
+        self._connection.request(asked.method, asked.target, body=asked.body, headers=dict(asked.headers))
         answer = self._connection.getresponse()
         answer.read()
         if answer.status != HTTPStatus.OK:
@@ -38,8 +53,9 @@ class _Session:
 
 
 def connect(login: Login) -> Session:
-    """A connection. Each request on it carries the key, so one that is kept is refused as soon as the key is."""
-    return _Session(login)
+    """A connection with the key."""
+    request = Request(method="GET", target="/v1/whoami", headers={"Authorization": f"Bearer {login.password}"})
+    return HttpSession(login.host, login.port or PORT, request)
 
 
 def kind(error: Exception) -> str:
@@ -49,7 +65,8 @@ def kind(error: Exception) -> str:
     return "network"
 
 
-DRIVER = Driver(name="http", connect=connect, errors=(Refused, HTTPException, OSError), kind=kind)
+ERRORS = (Refused, HTTPException, OSError)
+DRIVER = Driver(name="http", connect=connect, errors=ERRORS, kind=kind)
 
 if __name__ == "__main__":
     sys.exit(main(DRIVER))

@@ -3,9 +3,11 @@
 import json
 import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
+
+from keyturn_lab.http_server import CrowdServer
 
 
 class JsonHandler(BaseHTTPRequestHandler):
@@ -23,16 +25,11 @@ class JsonHandler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # many pods report at once; five, the default, make the others wait for a second
-
-
 class JsonServer:
     """`with JsonServer(handler, host=..., port=...) as server`; port 0 chooses a free one."""
 
     def __init__(self, handler: type[JsonHandler], *, host: str, port: int) -> None:
-        self._server = _Server((host, port), handler)
+        self._server = CrowdServer((host, port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property

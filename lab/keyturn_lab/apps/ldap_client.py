@@ -21,13 +21,14 @@ from keyturn_lab.apps.client import TIMEOUT, Driver, Login, Session, main
 PORT = 389
 
 
-class _Session:
-    def __init__(self, login: Login) -> None:
-        server = ldap3.Server(login.host, port=login.port or PORT, get_info=ldap3.NONE, connect_timeout=TIMEOUT)
+class DirectorySession:
+    """A connection that has logged in."""
+
+    def __init__(self, server: ldap3.Server, user: str, password: str) -> None:
         self._connection = ldap3.Connection(
             server,
-            login.user,
-            login.password.encode(),
+            user,
+            password.encode(),
             check_names=False,
             receive_timeout=int(TIMEOUT),  # it takes no others
             raise_exceptions=True,
@@ -49,7 +50,8 @@ class _Session:
 
 def connect(login: Login) -> Session:
     """A connection that has logged in."""
-    return _Session(login)
+    server = ldap3.Server(login.host, port=login.port or PORT, get_info=ldap3.NONE, connect_timeout=TIMEOUT)
+    return DirectorySession(server, login.user, login.password)
 
 
 def kind(error: Exception) -> str:
@@ -65,7 +67,8 @@ def kind(error: Exception) -> str:
             return f"server {type(error).__name__}"
 
 
-DRIVER = Driver(name="ldap", connect=connect, errors=(LDAPException, OSError), kind=kind)
+ERRORS = (LDAPException, OSError)
+DRIVER = Driver(name="ldap", connect=connect, errors=ERRORS, kind=kind)
 
 if __name__ == "__main__":
     sys.exit(main(DRIVER))

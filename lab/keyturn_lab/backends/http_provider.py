@@ -14,23 +14,21 @@ import base64
 import hmac
 import json
 import secrets
-import shutil
 import ssl
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
-from keyturn_lab.backends.http_certificates import Authority
+from keyturn_lab.controlplane.certificates import Authority
+from keyturn_lab.parts import Part
 
 ADMIN = "admin"
 LARGEST_BODY = 65_536  # bytes
@@ -97,12 +95,13 @@ class Key:
         return {"id": self.id, "name": self.name, "scopes": self.scopes, "last4": hint, "disabled": self.disabled}
 
 
-class HttpProvider:
+class HttpProvider(Part):
     """`with HttpProvider() as provider`; over TLS with an authority of its own (`bundle`) unless `tls` is off."""
 
     host = "127.0.0.1"
 
     def __init__(self, *, tls: bool = True) -> None:
+        super().__init__()
         self.faults = Faults()
         self.log: list[tuple[str, str, int | None]] = []  # method, path and status of every request; None: not answered
         self.bundle = Path()
@@ -112,7 +111,6 @@ class HttpProvider:
         self._numbers = iter(range(1000, 1_000_000))
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._cleanup = ExitStack()
         self.port = 0
 
     def __repr__(self) -> str:
@@ -125,18 +123,6 @@ class HttpProvider:
     @property
     def admin_token(self) -> str:
         return self._admin_token
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._closing.set()
-        self._cleanup.close()
 
     def create_key(self, account: str, *, name: str = "made by hand", scopes: list[str] | None = None) -> Key:
         """Make a key as somebody would in the provider's console; no switch applies."""
@@ -163,12 +149,12 @@ class HttpProvider:
         return {"url": self.url, "user": ADMIN, "token": self._admin_token} | extra
 
     def _start(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="keyturn-http-provider-"))
-        self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = self._folder("http-provider")
         context: ssl.SSLContext | None = None
         if self._tls:
             authority = Authority(folder)
-            self.bundle, context = authority.bundle, authority.server_context(self.host)
+            self.bundle = authority.certificate
+            context = authority.issue("server", common_name="provider", hosts=[self.host]).server_context()
         server = _Server((self.host, 0), _handler(self), context)
         self._cleanup.callback(server.server_close)
         self.port = int(server.server_address[1])
@@ -176,6 +162,7 @@ class HttpProvider:
         thread.start()
         self._cleanup.callback(thread.join)
         self._cleanup.callback(server.shutdown)
+        self._cleanup.callback(self._closing.set)
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """What a request is answered with."""

@@ -4,23 +4,17 @@ Its programs are Debian's (the package mariadb-server-core), its data is in a fo
 `tls` it has a certificate; with `plugins` it loads what other packages bring, such as ed25519.
 """
 
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-from pymysql.err import MySQLError
 
 from keyturn_lab.backends.binaries import Account
-from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
+from keyturn_lab.backends.mysql_client import MySqlServer
+from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import failure, serving
+from keyturn_lab.serving import failure
 
 PROGRAM = Path("/usr/sbin/mariadbd")
 SYSTEM_TABLES = tuple(
@@ -52,7 +46,7 @@ class MariaDb(MySqlServer):
         self,
         *,
         settings: Mapping[str, str] | None = None,
-        tls: Certificate | None = None,
+        tls: KeyPair | None = None,
         plaintext: bool = True,
         plugins: Path | None = None,
         load: Sequence[str] = (),
@@ -65,21 +59,11 @@ class MariaDb(MySqlServer):
         self._certificate = tls
         self.tls = tls is not None
         self._plugins, self._load = plugins, tuple(load)
-        self._cleanup = ExitStack()
         self.log = Path()
 
-    def __enter__(self) -> Self:
-        try:
-            self._prepare()
-            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
-            self._root.unlink()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
+    def _start(self) -> None:
+        super()._start()
+        self._root.unlink()
 
     @property
     def statements(self) -> Path:
@@ -89,31 +73,23 @@ class MariaDb(MySqlServer):
     def _prepare(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install mariadb-server-core")
-        scratch = Path(tempfile.mkdtemp(prefix="keyturn-mariadb-"))
-        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
-        scratch.chmod(0o755)
+        scratch = self._folder("mariadb", open_to_all=True)
         self._account = Account.unprivileged()
         self._data = scratch / "data"
         self._data.mkdir(mode=0o700)
         self._account.own(self._data)
         self.log = scratch / "log"
         self._bootstrap()
-        self._root = self._own_file(
+        self._root = self._account.write(
             scratch / "root.sql", f"ALTER USER root@'127.0.0.1' IDENTIFIED BY '{self._password}';\nDROP USER root@localhost;\n".encode()
         )
         options = {"general-log-file": str(self.statements)}
         if self._certificate:
-            options["ssl-cert"] = str(self._own_file(scratch / "server.crt", self._certificate.certificate.read_bytes()))
-            options["ssl-key"] = str(self._own_file(scratch / "server.key", self._certificate.key.read_bytes()))
+            options["ssl-cert"] = str(self._account.write(scratch / "server.crt", self._certificate.certificate.read_bytes()))
+            options["ssl-key"] = str(self._account.write(scratch / "server.key", self._certificate.key.read_bytes()))
         if self._plugins:
             options |= {"plugin-dir": str(self._plugins), "plugin-load-add": ";".join(self._load)}
         self._settings = options | self._settings
-
-    def _own_file(self, path: Path, content: bytes) -> Path:
-        path.touch(mode=0o600)
-        path.write_bytes(content)
-        self._account.own(path)
-        return path
 
     def _bootstrap(self) -> None:
         """Make the system's tables, as mariadb-install-db does with the same files."""
@@ -133,10 +109,3 @@ class MariaDb(MySqlServer):
         command = self._account.command(PROGRAM, *SMALL, *files, *options)
         # SIGKILL: at once, because the data is thrown away.
         return ChildProcess("mariadbd", command, log=self.log, cwd=Path("/"), stop_signal=signal.SIGKILL)
-
-    def _answers(self) -> bool:
-        try:
-            self.execute("SELECT 1")
-        except (MySQLError, OSError):
-            return False
-        return True

@@ -6,22 +6,19 @@ nobody's sessions.
 """
 
 import os
-import secrets
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from keyturn_lab.backends.mysql_client import Certificate
 from keyturn_lab.controlplane.binaries import Module
+from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.go_programs import program
+from keyturn_lab.parts import Server
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = "keyturn-mongo-wire"
 # Without its back end for PostgreSQL, which takes as long to compile as the rest.
@@ -32,39 +29,16 @@ ROOT = "root"
 DATABASE = "admin"
 
 
-class MongoWire:
+class MongoWire(Server):
     """The server: `with MongoWire() as server:`. With `tls`, it takes TLS only."""
 
-    host = "127.0.0.1"
     superuser = ROOT
 
-    def __init__(self, *, tls: Certificate | None = None, replica_set: str = "") -> None:
+    def __init__(self, *, tls: KeyPair | None = None, replica_set: str = "") -> None:
         """`replica_set`: the name of the set of which it says that it is the only member."""
+        super().__init__()
         self._certificate = tls
         self._replica_set = replica_set
-        self._cleanup = ExitStack()
-        self._password = secrets.token_urlsafe(24)
-        self.port = 0
-
-    def __repr__(self) -> str:
-        return f"MongoWire({self.host}:{self.port})"
-
-    @property
-    def superuser_password(self) -> str:
-        return self._password
-
-    def __enter__(self) -> Self:
-        try:
-            self._scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mongo-wire-")))
-            self._program = program(MODULE)
-            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     def connect(self, *, user: str = ROOT, password: str | None = None) -> MongoClient[dict[str, Any]]:
         """A client that the caller closes; the server's certificate is not looked at."""
@@ -98,6 +72,10 @@ class MongoWire:
             "password": password,
             "ssl": self._certificate is not None,
         } | extra
+
+    def _prepare(self) -> None:
+        self._scratch = self._folder("mongo-wire")
+        self._program = program(MODULE)
 
     def _launch(self) -> ChildProcess:
         self.port = free_port()

@@ -1,30 +1,20 @@
 """What the lab asks of its servers that speak MySQL's protocol: statements, users, admins, and the secrets that name them."""
 
-import secrets
 import ssl
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pymysql.connections import Connection
+from pymysql.err import MySQLError
+
+from keyturn_lab.parts import Server
 
 CLIENT_TIMEOUT = 30.0
 ROOT = "root"
 
 
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
-
-
-class MySqlServer:
+class MySqlServer(Server):
     """A server at a loopback port, with a root whose password nobody else knows."""
 
-    host = "127.0.0.1"
     engine = "mysql"
     superuser = ROOT
     privileges = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX"  # of an application in its database
@@ -32,15 +22,8 @@ class MySqlServer:
     tls = False
 
     def __init__(self) -> None:
-        self.port = 0
-        self._password = secrets.token_urlsafe(24) + "aA1-"  # one of each, for servers that judge passwords
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.host}:{self.port})"
-
-    @property
-    def superuser_password(self) -> str:
-        return self._password
+        super().__init__()
+        self._password += "aA1-"  # one of each, for servers that judge passwords
 
     def connect(self, *, user: str = ROOT, password: str | None = None, database: str | None = None) -> Connection:
         """A connection that the caller closes; the server's certificate is not looked at."""
@@ -98,6 +81,13 @@ class MySqlServer:
     def granted(database: str) -> str:
         """The name of a database as GRANT takes it, where `_` and `%` stand for other characters."""
         return database.replace("_", "\\_").replace("%", "\\%")
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except (MySQLError, OSError):
+            return False
+        return True
 
     def _grant(self, database: str, username: str, *, host: str, option: str = "") -> None:
         where = quoted(self.granted(database)).replace("%", "%%")

@@ -6,20 +6,14 @@ session is.
 """
 
 import os
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from pymysql.err import MySQLError
-
-from keyturn_lab.backends.mysql_client import Certificate, MySqlServer
+from keyturn_lab.backends.mysql_client import MySqlServer
 from keyturn_lab.controlplane.binaries import Module
+from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.go_programs import program
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = "keyturn-mysql-wire"
 MODULE = Module(directory=Path(__file__).parent / "modules" / "mysql_wire", flags=("-ldflags=-s -w",), packages={PROGRAM: "."})
@@ -30,23 +24,13 @@ class MySqlWire(MySqlServer):
 
     tls = True
 
-    def __init__(self, *, tls: Certificate) -> None:
+    def __init__(self, *, tls: KeyPair) -> None:
         super().__init__()
         self._certificate = tls
-        self._cleanup = ExitStack()
 
-    def __enter__(self) -> Self:
-        try:
-            self._scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-mysql-wire-")))
-            self._program = program(MODULE)
-            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
+    def _prepare(self) -> None:
+        self._scratch = self._folder("mysql-wire")
+        self._program = program(MODULE)
 
     @staticmethod
     def granted(database: str) -> str:
@@ -57,13 +41,6 @@ class MySqlWire(MySqlServer):
         self.port = free_port()
         command = [str(self._program), f"{self.host}:{self.port}", str(self._certificate.certificate), str(self._certificate.key)]
         return ChildProcess("mysql-wire", command, log=self._scratch / "log", env=os.environ | {"ROOT_PASSWORD": self._password})
-
-    def _answers(self) -> bool:
-        try:
-            self.execute("SELECT 1")
-        except (MySQLError, OSError):
-            return False
-        return True
 
     def _create_user(self, username: str, password: str, *, host: str) -> None:
         self.execute("CREATE USER %s@%s IDENTIFIED WITH caching_sha2_password BY %s", username, host, password)

@@ -5,22 +5,18 @@ The overlay for password policies is loaded; without a policy of its own a user 
 """
 
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ldap3
 
 from keyturn_lab.backends.binaries import Account
-from keyturn_lab.backends.directory_client import DirectoryClient, add, groups, modify
+from keyturn_lab.backends.directory_client import DirectoryServer, add, groups, modify
 from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/slapd")
 SUFFIX = "dc=example,dc=com"
@@ -29,30 +25,13 @@ SERVICES, GROUPS, ADMIN = f"ou=services,{SUFFIX}", f"ou=groups,{SUFFIX}", f"cn=k
 SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
 
 
-class OpenLdap(DirectoryClient):
+class OpenLdap(DirectoryServer):
     """A slapd of our own: `with OpenLdap(tls=..., access=...) as server:`."""
 
     def __init__(self, *, tls: KeyPair, access: str) -> None:
         """`access`: the rules of slapd.conf about who may do what."""
         super().__init__()
         self._tls, self._access = tls, access
-        self._password = secrets.token_urlsafe(24)
-        self._cleanup = ExitStack()
-
-    def __repr__(self) -> str:
-        return f"OpenLdap({self.host}:{self.port})"
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-            self._fill()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     @contextmanager
     def root(self) -> Iterator[Any]:
@@ -118,21 +97,21 @@ class OpenLdap(DirectoryClient):
             add(root, ADMIN, ["person"], {"sn": "keyturn", "userPassword": secrets.token_urlsafe(24)})
 
     def _start(self) -> None:
+        super()._start()
+        self._fill()
+
+    def _prepare(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install slapd")
-        scratch = Path(tempfile.mkdtemp(prefix="keyturn-openldap-"))
-        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
-        account = Account.unprivileged()
-        account.own(scratch)
-        self._configure(scratch, account)
+        self._scratch, self._account = self._folder("openldap"), Account.unprivileged()
+        self._account.own(self._scratch)
+        self._configure(self._scratch, self._account)
 
-        def launch() -> ChildProcess:
-            self.port, self.tls_port = free_ports(2)
-            listeners = f"ldap://{self.host}:{self.port} ldaps://{self.host}:{self.tls_port}"
-            command = account.command(PROGRAM, "-d", "none", "-h", listeners, "-f", str(scratch / "slapd.conf"))
-            return ChildProcess("slapd", command, log=scratch / "log", cwd=scratch)
-
-        self._cleanup.enter_context(serving(launch, answers=self._answers))
+    def _launch(self) -> ChildProcess:
+        self.port, self.tls_port = free_ports(2)
+        listeners = f"ldap://{self.host}:{self.port} ldaps://{self.host}:{self.tls_port}"
+        command = self._account.command(PROGRAM, "-d", "none", "-h", listeners, "-f", str(self._scratch / "slapd.conf"))
+        return ChildProcess("slapd", command, log=self._scratch / "log", cwd=self._scratch)
 
     def _configure(self, scratch: Path, account: Account) -> None:
         lines = [f"include /etc/ldap/schema/{name}.schema" for name in SCHEMAS]
@@ -145,10 +124,7 @@ class OpenLdap(DirectoryClient):
         (scratch / "data").mkdir(mode=0o700)
         account.own(scratch / "data")
         for name, content in files.items():
-            path = scratch / name
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            account.own(path)
+            account.write(scratch / name, content)
 
     def _answers(self) -> bool:
         try:

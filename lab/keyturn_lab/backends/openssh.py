@@ -7,24 +7,20 @@ namespace of its own, so that the machine's stay as they are.
 import io
 import os
 import shlex
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from keyturn_lab.backends import own_etc
+from keyturn_lab.parts import Server
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/sshd")
 TIMEOUT = 60.0
@@ -51,34 +47,16 @@ def new_key() -> tuple[str, str]:
     return private, key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
-class OpenSsh:
+class OpenSsh(Server):
     """An sshd of our own: `with OpenSsh() as server:`."""
-
-    host = "127.0.0.1"
 
     def __init__(self, *, settings: str = "") -> None:
         """`settings`: further lines of sshd_config, which go before the others."""
-        self.port = 0
+        super().__init__()
         self.host_key = ""
         self._settings = settings
-        self._cleanup = ExitStack()
         self._process: ChildProcess | None = None
         self._scratch = Path()
-
-    def __repr__(self) -> str:
-        return f"OpenSsh({self.host}:{self.port})"
-
-    def __enter__(self) -> Self:
-        try:
-            self._prepare()
-            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     @property
     def log(self) -> Path:
@@ -149,9 +127,7 @@ class OpenSsh:
     def _prepare(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install openssh-server sudo")
-        self._scratch = Path(tempfile.mkdtemp(prefix="keyturn-openssh-"))
-        self._cleanup.callback(shutil.rmtree, self._scratch, ignore_errors=True)
-        self._scratch.chmod(0o755)
+        self._scratch = self._folder("openssh", open_to_all=True)
         (self._scratch / "home").mkdir()
         private, self.host_key = new_key()
         key = self._scratch / "host_key"

@@ -4,25 +4,21 @@ The server asks everybody for a SCRAM password, as a server in production does. 
 installation is run, and with `tls` it gets a certificate.
 """
 
-import secrets
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, identifier, literal
 
 from keyturn_lab.backends import binaries as programs
+from keyturn_lab.controlplane.certificates import KeyPair
+from keyturn_lab.parts import Server
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import failure, serving
+from keyturn_lab.serving import failure
 
 SUPERUSER = "postgres"
 CLIENT_TIMEOUT = 30.0
@@ -38,18 +34,9 @@ SETTINGS = {
 HBA = "{connection} all all 127.0.0.1/32 {method}\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """The files of the server's certificate, PEM."""
-
-    certificate: Path
-    key: Path
-
-
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server of our own: `with Postgres() as pg:`."""
 
-    host = "127.0.0.1"
     superuser = SUPERUSER
 
     def __init__(
@@ -57,39 +44,18 @@ class Postgres:
         *,
         binaries: Path | None = None,
         settings: Mapping[str, str] | None = None,
-        tls: Tls | None = None,
+        tls: KeyPair | None = None,
         plaintext: bool = True,
         method: str = "scram-sha-256",
     ) -> None:
         """`plaintext=False` refuses connections without TLS. `settings` are of postgresql.conf, `method` of pg_hba.conf."""
+        super().__init__()
         self._binaries = binaries or programs.wheel()
         self._settings = SETTINGS | dict(settings or {})
         self._tls = tls
         self._plaintext = plaintext
         self._method = method
-        self._cleanup = ExitStack()
-        self._password = secrets.token_urlsafe(24)
-        self.port = 0
         self.log = Path()
-
-    def __repr__(self) -> str:
-        return f"Postgres({self.host}:{self.port})"
-
-    @property
-    def superuser_password(self) -> str:
-        return self._password
-
-    def __enter__(self) -> Self:
-        try:
-            self._prepare()
-            self._cleanup.enter_context(serving(self._launch, answers=self._answers))
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     def execute(
         self, sql: str, *params: object, database: str = SUPERUSER, user: str = SUPERUSER, password: str | None = None
@@ -142,10 +108,8 @@ class Postgres:
         return "ADMIN TRUE, INHERIT FALSE, SET FALSE" if new else "ADMIN OPTION"
 
     def _prepare(self) -> None:
-        scratch = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
-        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        scratch = self._folder("postgres", open_to_all=True)
         self._account = programs.Account.unprivileged()
-        scratch.chmod(0o755)
         self._binaries = programs.reachable(self._binaries, self._account, scratch)
         self._data = scratch / "data"
         self._data.mkdir(mode=0o700)
@@ -155,9 +119,7 @@ class Postgres:
         self._configure()
 
     def _initdb(self, password_file: Path) -> None:
-        password_file.touch(mode=0o600)
-        password_file.write_text(self._password)
-        self._account.own(password_file)
+        self._account.write(password_file, self._password.encode())
         options = [f"--pgdata={self._data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", *INITDB]
         with self.log.open("ab") as log:
             finished = subprocess.run(
@@ -178,9 +140,7 @@ class Postgres:
         if self._tls:
             self._settings |= {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
             for source, name in ((self._tls.certificate, "server.crt"), (self._tls.key, "server.key")):
-                shutil.copy(source, self._data / name)
-                (self._data / name).chmod(0o600)
-                self._account.own(self._data / name)
+                self._account.write(self._data / name, source.read_bytes())
 
     def _launch(self) -> ChildProcess:
         self.port = free_port()

@@ -7,65 +7,39 @@ runs as an unprivileged user. With `tls` it speaks TLS on two further ports.
 import base64
 import json
 import os
-import secrets
 import shutil
 import tempfile
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from keyturn_lab.backends.amqp_client import AmqpConnection, AmqpRefused
 from keyturn_lab.backends.binaries import Account
+from keyturn_lab.controlplane.certificates import KeyPair
+from keyturn_lab.parts import Server
 from keyturn_lab.ports import free_ports
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PORT_MAPPER = Path("/usr/bin/epmd")
 ROOT = "root"
-READY_WITHIN = 120.0  # seconds; on a quiet machine it takes five
 CLIENT_TIMEOUT = 30.0
 
 
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
-
-
-class RabbitMq:
+class RabbitMq(Server):
     """A RabbitMQ server of our own: `with RabbitMq() as server:`."""
 
-    host = "127.0.0.1"
+    ready_within = 120.0  # seconds; on a quiet machine it takes five
+    stopped_within = 0.5  # the data is thrown away
 
-    def __init__(self, *, tls: Certificate | None = None) -> None:
-        self.port = self.api_port = self.tls_port = self.tls_api_port = 0
+    def __init__(self, *, tls: KeyPair | None = None) -> None:
+        super().__init__()
+        self.api_port = self.tls_port = self.tls_api_port = 0
         self._tls = tls
-        self._password = secrets.token_urlsafe(24)
-        self._cleanup = ExitStack()
         self._attempt = ExitStack()
-
-    def __repr__(self) -> str:
-        return f"RabbitMq({self.host}:{self.port})"
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     def api(self, method: str, *path: str, **body: object) -> Any:
         """A request to the management API as root. Returns the answer's JSON, None where there is none."""
@@ -117,12 +91,10 @@ class RabbitMq:
         found = self.api("GET", "users", user)
         return rows | {"tags": sorted(found["tags"]), "limits": found["limits"]}
 
-    def _start(self) -> None:
+    def _prepare(self) -> None:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is not there: apt-get install rabbitmq-server")
         self._cleanup.callback(self._attempt.close)
-        # Without much grace: the data is thrown away.
-        self._cleanup.enter_context(serving(self._launch, answers=self._answers, within=READY_WITHIN, grace=0.5))
 
     def _launch(self) -> ChildProcess:
         """The server; its port mapper is started, in the place of an earlier attempt's."""
@@ -173,10 +145,7 @@ class RabbitMq:
                 settings |= {f"{prefix}.certfile": f"{scratch}/server.crt", f"{prefix}.keyfile": f"{scratch}/server.key"}
         files["rabbitmq.conf"] = "".join(f"{name} = {value}\n" for name, value in settings.items()).encode()
         for name, content in files.items():
-            path = scratch / name
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            account.own(path)
+            account.write(scratch / name, content)
 
     def _answers(self) -> bool:
         self._mapper.check()

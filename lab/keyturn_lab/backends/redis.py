@@ -5,71 +5,39 @@ has a certificate, and no plaintext.
 """
 
 import hashlib
-import secrets
 import ssl
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 from redis import Redis as Client
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from keyturn_lab.controlplane.certificates import KeyPair
+from keyturn_lab.parts import Server
 from keyturn_lab.ports import free_port
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 ROOT = "root"
 CLIENT_TIMEOUT = 30.0
-ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill")
+ADMIN_RULES = ("+acl|list", "+acl|setuser", "+acl|save", "+client|kill", "+info")
 APP_RULES = ("~app:*", "resetchannels", "&app:*", "+@read", "+@write", "+@connection", "-@dangerous", "+client|id")
 
 
-class Certificate(Protocol):
-    """The files of a server's certificate, PEM."""
-
-    @property
-    def certificate(self) -> Path: ...
-
-    @property
-    def key(self) -> Path: ...
-
-
-class Redis:
+class Redis(Server):
     """A Redis server of our own: `with Redis() as server:`."""
 
-    host = "127.0.0.1"
-
-    def __init__(self, *, program: Path | None = None, acl_file: bool = True, tls: Certificate | None = None) -> None:
-        self.port = 0
+    def __init__(self, *, program: Path | None = None, acl_file: bool = True, tls: KeyPair | None = None) -> None:
+        super().__init__()
         self._program = program
         self._acl_file = acl_file
         self._tls = tls
-        self._password = secrets.token_urlsafe(24)
-        self._cleanup = ExitStack()
-        self._running = ExitStack()
-
-    def __repr__(self) -> str:
-        return f"Redis({self.host}:{self.port})"
-
-    def __enter__(self) -> Self:
-        try:
-            self._folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-redis-")))
-            self._prepare()
-            self._cleanup.callback(self._running.close)
-            self._start(free_port)
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
+        self._running = ExitStack()  # until it is restarted
+        self._choose: Callable[[], int] = free_port
 
     def connect(self, *, user: str = ROOT, password: str | None = None) -> Client:
         """A client, which connects with its first command."""
@@ -123,33 +91,35 @@ class Redis:
         """End the server at once and start it again on the same port, with what it has saved."""
         self._running.close()
         port = self.port
-        self._start(lambda: port)
+        self._choose = lambda: port
+        self._serve(self._running)
+
+    def _start(self) -> None:
+        self._prepare()
+        self._cleanup.callback(self._running.close)
+        self._serve(self._running)
 
     def _prepare(self) -> None:
-        settings = [f'dir "{self._folder}"', 'save ""', "appendonly no", f"bind {self.host}", "loglevel warning"]
+        self._scratch = self._folder("redis")
+        settings = [f'dir "{self._scratch}"', 'save ""', "appendonly no", f"bind {self.host}", "loglevel warning"]
         users = ["user default off", f"user {ROOT} on #{hashlib.sha256(self._password.encode()).hexdigest()} ~* &* +@all"]
         if self._acl_file:
-            (self._folder / "users.acl").write_text("\n".join([*users, ""]))
-            settings.append(f'aclfile "{self._folder}/users.acl"')
+            (self._scratch / "users.acl").write_text("\n".join([*users, ""]))
+            settings.append(f'aclfile "{self._scratch}/users.acl"')
         else:
             settings += users
         if self._tls:
             settings += [f'tls-cert-file "{self._tls.certificate}"', f'tls-key-file "{self._tls.key}"']
             settings += ["tls-auth-clients no", f'tls-ca-cert-file "{self._tls.certificate}"']
-        self._config = self._folder / "redis.conf"
+        self._config = self._scratch / "redis.conf"
         self._config.write_text("\n".join([*settings, ""]))
         self._config.chmod(0o600)
 
-    def _start(self, choose: Callable[[], int]) -> None:
-        """Start the server at the port that is chosen."""
-
-        def launch() -> ChildProcess:
-            self.port = choose()
-            ports = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
-            command = [str(self._program or wheel()), str(self._config), *ports]
-            return ChildProcess("redis-server", command, log=self._folder / "log")
-
-        self._running.enter_context(serving(launch, answers=self._answers))
+    def _launch(self) -> ChildProcess:
+        self.port = self._choose()
+        ports = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
+        command = [str(self._program or wheel()), str(self._config), *ports]
+        return ChildProcess("redis-server", command, log=self._scratch / "log")
 
     def _answers(self) -> bool:
         try:

@@ -9,12 +9,12 @@ import socket
 import struct
 import threading
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from keyturn_lab.backends.postgres import Postgres
 from keyturn_lab.backends.redshift_catalogue import SCHEMA, statements
 from keyturn_lab.backends.redshift_grammar import translated
+from keyturn_lab.tcp import TcpServer
 
 TLS_REQUEST = 80877103
 VERSION = b"server_version\x008.0.2\x00"  # which Redshift says it is
@@ -23,35 +23,17 @@ QUERY, PARSE = b"Q", b"P"  # the messages with a statement in them
 SETTINGS = {"password_encryption": "md5", "search_path": f"{SCHEMA},pg_catalog,public"}
 
 
-class RedshiftStandIn:
+class RedshiftStandIn(TcpServer):
     """The server and its proxy: `with RedshiftStandIn() as redshift:`."""
 
-    host = "127.0.0.1"
-
     def __init__(self) -> None:
+        super().__init__()
         self._pg = Postgres(settings=SETTINGS, method="md5")
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        self._listener = socket.create_server((self.host, 0))
-        self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> Self:
-        try:
-            self._pg.__enter__()
-            self._pg.execute(statements(), database="template1")
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for end in list(self._open):
-            self._close(end)
-        self._pg.__exit__(kind, error, trace)
+    def _start(self) -> None:
+        self._cleanup.enter_context(self._pg)
+        self._pg.execute(statements(), database="template1")
+        super()._start()
 
     @property
     def server_port(self) -> int:
@@ -69,29 +51,15 @@ class RedshiftStandIn:
         """The value of a secret for a user, with the fields that AWS documents."""
         return self._pg.secret(username, password) | {"engine": "redshift", "host": self.host, "port": self.port} | extra
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
     def _serve(self, client: socket.socket) -> None:
-        server: socket.socket | None = None
-        with suppress(OSError):
-            server = socket.create_connection((self._pg.host, self._pg.port))
-            for one in (client, server):  # messages are small, and each is waited for
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._open |= {client, server}
+        server = self._connect(client, self._pg.host, self._pg.port)
+        try:
             server.sendall(_startup(client))
             threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
             while True:
                 server.sendall(_packed(*_asked(*_message(client))))
-        for end in (client, server):
-            if end is not None:
-                self._close(end)
+        finally:
+            self._close(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
@@ -104,13 +72,6 @@ class RedshiftStandIn:
             while data := server.recv(65536):
                 client.sendall(data)
         self._close(client)
-
-    def _close(self, end: socket.socket) -> None:
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
-        with self._lock:
-            self._open.discard(end)
 
 
 def _startup(client: socket.socket) -> bytes:

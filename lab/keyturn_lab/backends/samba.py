@@ -5,26 +5,22 @@ line in /etc/hosts: it has them in namespaces of its own, so it needs root. A re
 """
 
 import os
-import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
 
 from keyturn_lab.backends import own_etc, relay
-from keyturn_lab.backends.directory_client import DirectoryClient, DirectoryError, add, modify
+from keyturn_lab.backends.binaries import Account
+from keyturn_lab.backends.directory_client import DirectoryError, DirectoryServer, add, modify
 from keyturn_lab.controlplane.certificates import KeyPair
 from keyturn_lab.processes import ChildProcess
-from keyturn_lab.serving import serving
 
 PROGRAM = Path("/usr/sbin/samba")
 PROVISION = Path("/usr/share/samba/setup/provision.ldif")
@@ -32,40 +28,27 @@ DOMAIN, BASE = "corp.example.com", "DC=corp,DC=example,DC=com"
 SERVICES = f"OU=services,{BASE}"
 ADMINISTRATOR = f"Administrator@{DOMAIN}"
 LDAP, LDAPS = 389, 636
-READY_WITHIN = 170.0  # seconds; on a quiet machine it takes ten
-STOPPED_WITHIN = 0.5  # the data is thrown away
 TOOL_WITHIN = 120.0
 PRIVATE_PLACES = ("/run", "/var/log")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-class Samba(DirectoryClient):
+class Samba(DirectoryServer):
     """A domain of our own: `with Samba(tls=..., authority=...) as server:`."""
+
+    ready_within = 170.0  # seconds; on a quiet machine it takes ten
+    stopped_within = 0.5  # the data is thrown away
 
     def __init__(self, *, tls: KeyPair, authority: Path, grace_minutes: int = 0) -> None:
         """`grace_minutes`: how long the password before the current one is taken, "old password allowed period"."""
         super().__init__()
         self._tls, self._authority, self._grace = tls, authority, grace_minutes
-        self._password = f"Aa1-{secrets.token_urlsafe(24)}"
-        self._cleanup = ExitStack()
+        self._password = f"Aa1-{self._password}"  # one of each, for the domain's policy
         self._scratch = Path()
         self._process: ChildProcess | None = None
 
     def __repr__(self) -> str:
         return f"Samba({self.host}:{self.tls_port})"
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-            with self.administrator() as connection:
-                add(connection, SERVICES, ["organizationalUnit"], {"ou": "services"})
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
 
     @contextmanager
     def administrator(self) -> Iterator[Any]:
@@ -134,32 +117,32 @@ class Samba(DirectoryClient):
         return self._scratch / "domain" / "etc" / "smb.conf"
 
     def _start(self) -> None:
+        super()._start()
+        with self.administrator() as connection:
+            add(connection, SERVICES, ["organizationalUnit"], {"ou": "services"})
+
+    def _prepare(self) -> None:
         for file in (PROGRAM, PROVISION):
             if not file.exists():
                 raise FileNotFoundError(f"{file} is not there: apt-get install samba samba-ad-dc samba-ad-provision")
-        self._scratch = Path(tempfile.mkdtemp(prefix="keyturn-samba-"))
-        self._cleanup.callback(shutil.rmtree, self._scratch, ignore_errors=True)
-        for name, file in (("server.crt", self._tls.certificate), ("server.key", self._tls.key), ("ca.crt", self._authority)):
-            (self._scratch / name).touch(mode=0o600)
-            (self._scratch / name).write_bytes(file.read_bytes())
-        script = self._scratch / "start.sh"
-        script.touch(mode=0o600)
-        script.write_text(self._script())
-        self._cleanup.enter_context(serving(lambda: self._launch(script), answers=self._ready, within=READY_WITHIN, grace=STOPPED_WITHIN))
+        self._scratch = self._folder("samba")
+        files = {"server.crt": self._tls.certificate, "server.key": self._tls.key, "ca.crt": self._authority}
+        for name, content in ({name: file.read_bytes() for name, file in files.items()} | {"start.sh": self._script().encode()}).items():
+            Account().write(self._scratch / name, content)
 
-    def _launch(self, script: Path) -> ChildProcess:
+    def _launch(self) -> ChildProcess:
         namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-        command = ["unshare", *namespaces, "--", "/bin/sh", str(script)]
+        command = ["unshare", *namespaces, "--", "/bin/sh", str(self._scratch / "start.sh")]
         environment = ENVIRONMENT | {"HOME": str(self._scratch)}
         self._process = ChildProcess("samba", command, log=self._scratch / "log", env=environment)
         return self._process
 
-    def _ready(self) -> bool:
+    def _answers(self) -> bool:
         if not self.tls_port:
             if self._namespace() in ("", os.readlink("/proc/self/ns/net")):
                 return False
             self.port, self.tls_port = self._relayed(LDAP), self._relayed(LDAPS)
-        return self._answers()
+        return self._lets_in()
 
     def _script(self) -> str:
         domain = self._scratch / "domain"
@@ -201,7 +184,7 @@ class Samba(DirectoryClient):
             hand_on.start()
         return number
 
-    def _answers(self) -> bool:
+    def _lets_in(self) -> bool:
         try:
             return self.takes(ADMINISTRATOR, self._password, tls=True)
         except (LDAPException, DirectoryError, OSError):

@@ -7,6 +7,7 @@ mistake.
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,12 @@ class KeyPair:
     certificate: Path
     key: Path
 
+    def server_context(self) -> ssl.SSLContext:
+        """What a server of our own in Python presents itself with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
 
 class Authority:
     """Signs the certificates of one lab; its own key is never written."""
@@ -35,7 +42,7 @@ class Authority:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("keyturn-lab")
-        builder = _builder(self._name, self._name, self._key.public_key())
+        builder = self._builder(self._name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.certificate = directory / "ca.crt"
         self.certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
@@ -43,7 +50,7 @@ class Authority:
     def issue(self, file: str, *, common_name: str, organization: str | None = None, hosts: Sequence[str] = ()) -> KeyPair:
         """For a server at `hosts` (addresses or names), or a client that Kubernetes knows by name and organization (its group)."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(common_name, organization), self._name, key.public_key())
+        builder = self._builder(_name(common_name, organization), key.public_key())
         builder = builder.add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
@@ -53,6 +60,21 @@ class Authority:
         pair.certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         write_private_key(pair.key, key)
         return pair
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        """With the identifiers that a strict client asks for."""
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + LIFETIME)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
 
 
 def write_signing_key(directory: Path, file: str) -> KeyPair:
@@ -70,19 +92,6 @@ def write_private_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-    )
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + LIFETIME)
     )
 
 

@@ -126,13 +126,16 @@ class ControlPlane(Cluster):
 
     def _start(self) -> None:
         started = time.monotonic()
+        controller_manager = self._parts["kube-controller-manager"]
         for part in self._parts.values():
-            part.start()
+            if part is not controller_manager:
+                part.start()
         self._await_apiserver()
+        controller_manager.start()  # not before: it gives the API server 20 seconds to be healthy, and ends
         wait_until(
             lambda: self.client.answers("/api/v1/namespaces/default/serviceaccounts/default"),
             timeout=READY_SECONDS,
-            waiting_for=self._parts["kube-controller-manager"],
+            waiting_for=controller_manager,
             others=self._parts.values(),
         )
         self._log(f"control plane ready in {time.monotonic() - started:.1f} s at {self.url}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from keyturn.adapters.kube.client import KubeClient
 from keyturn.adapters.kube.lists import items, paths, serves
@@ -14,16 +14,9 @@ from keyturn.domain.consumers import Consumer, find_consumers
 from keyturn.domain.failures import FailureKind, OutsideError
 from keyturn.domain.observed import PodView, WorkloadKind, WorkloadView
 from keyturn.domain.targets import target_name
+from keyturn.domain.workload_kinds import PLACES
 
 API = f"/apis/{API_VERSION}"
-PLACES: Mapping[WorkloadKind, tuple[str, str]] = {
-    WorkloadKind.DEPLOYMENT: ("/apis/apps/v1", "deployments"),
-    WorkloadKind.STATEFUL_SET: ("/apis/apps/v1", "statefulsets"),
-    WorkloadKind.DAEMON_SET: ("/apis/apps/v1", "daemonsets"),
-    WorkloadKind.CRON_JOB: ("/apis/batch/v1", "cronjobs"),
-    WorkloadKind.JOB: ("/apis/batch/v1", "jobs"),
-    WorkloadKind.ROLLOUT: ("/apis/argoproj.io/v1alpha1", "rollouts"),
-}
 
 
 async def secret(client: KubeClient, namespace: str, name: str) -> RotatingSecret:
@@ -73,10 +66,11 @@ def standing(run: RotationRun) -> str:
 async def workloads(client: KubeClient, namespace: str) -> list[WorkloadView]:
     """All workloads of a namespace."""
     found: list[WorkloadView] = []
-    for kind, (api, plural) in PLACES.items():
-        if kind is WorkloadKind.ROLLOUT and not await serves(client, api, plural):
+    for kind, place in PLACES.items():
+        if kind is WorkloadKind.ROLLOUT and not await serves(client, place.api, place.plural):
             continue
-        async for raw in items(client, f"{api}/namespaces/{namespace}/{plural}"):
+        [path] = paths(place.api, place.plural, [namespace])
+        async for raw in items(client, path):
             found.append(workload_view(kind, raw))
     return found
 

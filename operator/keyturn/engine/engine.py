@@ -98,7 +98,16 @@ class Engine:
         base = min(FIRST_RETRY * 2 ** min(count - 1, 9) * (10 if slow else 1), LAST_RETRY)
         self.queue.put(key, due=time.monotonic() + base * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
+    @property
+    def in_rush(self) -> bool:
+        """Objects are due, and none is a run, which must hear of consumers that come."""
+        return bool(self.queue.backlog) and not self.world.objects.open_count
+
     # hints from outside
+
+    def is_echo(self, kind: Kind, raw: Mapping[str, Any]) -> bool:
+        """An event of ours or of a list tells what is known: most do, after our own writes."""
+        return self.world.objects.has_seen(kind, raw)
 
     def object_changed(self, kind: Kind, raw: dict[str, Any]) -> None:
         """An object of ours is there, or is other than before. Echoes of our own writes are known already and end here."""

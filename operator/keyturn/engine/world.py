@@ -7,11 +7,12 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from keyturn.api import Action as RunAction
 from keyturn.api import AWSConnection, ClusterAWSConnection, RotatingSecret, RotationRun, RotationRunStatus, StepName, StepState, Trigger
@@ -49,6 +50,7 @@ class Objects:
 
     def __init__(self) -> None:
         self._stored: dict[Key, tuple[int, bytes]] = {}
+        self._connections: dict[Key, tuple[tuple[int, bytes], AWSConnection | ClusterAWSConnection]] = {}  # what they were parsed from
         self._index: dict[Key, tuple[tuple[str, ...], ...]] = {}  # the entries of an object in the sets below
         self._by: dict[tuple[str, ...], set[Key]] = defaultdict(set)
         self.runs: dict[Key, RunView] = {}
@@ -61,21 +63,27 @@ class Objects:
 
     def put(self, kind: Kind, raw: Json) -> bool:
         """Keep an object; False if this or a newer one was known."""
-        key, version = key_of(kind, raw), version_of(raw)
-        known = self._stored.get(key)
-        if max(known[0] if known else 0, self._gone.get(key, 0)) >= version > 0:
+        if self.has_seen(kind, raw):
             return False
+        key, version = key_of(kind, raw), version_of(raw)
         self._gone.pop(key, None)
         metadata = {name: value for name, value in raw["metadata"].items() if name not in DROPPED}
         if LAST_APPLIED in (metadata.get("annotations") or {}):
             metadata["annotations"] = {name: text for name, text in metadata["annotations"].items() if name != LAST_APPLIED}
-        self._stored[key] = (version, json.dumps({**raw, "metadata": metadata}, separators=(",", ":")).encode())
+        self._stored[key] = (version, to_json({**raw, "metadata": metadata}))
         self._reindex(key, raw)
         return True
+
+    def has_seen(self, kind: Kind, raw: Json) -> bool:
+        """Whether this or a newer form of the object is known, or was before it went."""
+        key, version = key_of(kind, raw), version_of(raw)
+        known = self._stored.get(key)
+        return max(known[0] if known else 0, self._gone.get(key, 0)) >= version > 0
 
     def drop(self, key: Key, *, version: int = 0) -> None:
         """The object is gone, at this resourceVersion or the last one that is known."""
         known = self._stored.pop(key, None)
+        self._connections.pop(key, None)
         self._gone[key] = max(version, known[0] if known else 0)
         while len(self._gone) > GONE:
             del self._gone[next(iter(self._gone))]
@@ -96,7 +104,7 @@ class Objects:
     def raw(self, key: Key) -> dict[str, Any] | None:
         """The object's JSON."""
         stored = self._stored.get(key)
-        return json.loads(stored[1]) if stored else None
+        return from_json(stored[1]) if stored else None
 
     def secret(self, namespace: str, name: str) -> RotatingSecret | None:
         """A RotatingSecret."""
@@ -109,12 +117,15 @@ class Objects:
         return RotationRun.model_validate_json(stored[1]) if stored else None
 
     def connection(self, key: Key) -> AWSConnection | ClusterAWSConnection | None:
-        """A connection of either kind."""
+        """A connection of either kind, parsed once: every pass over whoever uses it asks for it."""
         stored = self._stored.get(key)
         if stored is None:
             return None
-        model = ClusterAWSConnection if key.kind is Kind.CLUSTER_CONNECTION else AWSConnection
-        return model.model_validate_json(stored[1])
+        known = self._connections.get(key)
+        if known is None or known[0] is not stored:
+            model = ClusterAWSConnection if key.kind is Kind.CLUSTER_CONNECTION else AWSConnection
+            known = self._connections[key] = (stored, model.model_validate_json(stored[1]))
+        return known[1]
 
     def runs_of(self, namespace: str, secret: str) -> list[RunView]:
         """The runs of one RotatingSecret, oldest first."""

@@ -28,7 +28,7 @@ def chooser(environ: Mapping[str, str]) -> Callable[[Credential], Engine]:
         if ":" in named:
             return _own(named, environ)
         entry = _entry(named, credential)
-        return _made(f"{__name__}.{entry.module}", _strategy(entry, credential, environ), environ)
+        return _packaged(entry, _strategy(entry, credential, environ), environ, credential)
 
     return choose
 
@@ -51,6 +51,18 @@ def _strategy(entry: Entry, credential: Credential, environ: Mapping[str, str]) 
         check = f"the variable; for {entry.module} it is one of {', '.join(entry.strategies)}"
         raise RotationError(Kind.POLICY, f"{STRATEGY} is not a strategy of this engine", check=check, secret=credential.secret)
     return strategy
+
+
+def _packaged(entry: Entry, strategy: str, environ: Mapping[str, str], credential: Credential) -> Engine:
+    """One of ours, which this function's package may be without: each zip holds one, for one Python where its driver has C code."""
+    try:
+        return _made(f"{__name__}.{entry.module}", strategy, environ)
+    except ImportError as error:
+        check = (
+            f"that the zip is `keyturn-rotators package {entry.module}`'s, for the function's architecture and Python; the secret's engine"
+        )
+        what = f"the function's package cannot load the engine {entry.module} ({error.name or type(error).__name__})"
+        raise RotationError(Kind.POLICY, what, check=check, secret=credential.secret) from None
 
 
 def _own(named: str, environ: Mapping[str, str]) -> Engine:

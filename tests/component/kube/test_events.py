@@ -21,8 +21,10 @@ def regarding(name: str) -> Json:
 
 
 @asynccontextmanager
-async def recording(client: KubeClient, rules: Rules) -> AsyncIterator[tuple[KubeRecorder, Record]]:
-    recorder = KubeRecorder(client, instance="i", rules=rules)
+async def recording(
+    client: KubeClient, rules: Rules, *, busy: Callable[[], bool] = lambda: False
+) -> AsyncIterator[tuple[KubeRecorder, Record]]:
+    recorder = KubeRecorder(client, instance="i", rules=rules, busy=busy)
 
     def record(name: str) -> None:
         recorder.record(regarding(name), warning=False, reason="SecretSynced", message="mirrored", action="Mirror")
@@ -62,3 +64,29 @@ async def test_the_queue_is_bounded_and_the_oldest_goes(client: KubeClient, api:
         await eventually(lambda: len(api.requests) == 3, what="those that fit")
     assert [f'"uid":"{number}"' in body for number, body in zip((7, 8, 9), api.bodies, strict=True)] == [True] * 3
     assert recorder.dropped == 7
+
+
+async def test_an_event_waits_while_there_is_other_work(client: KubeClient, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keyturn.adapters.kube.events.NAP", 0.01)
+    api.then(answer({}))
+    work = ["restart"] * 5
+    told: list[int] = []
+
+    def busy() -> bool:
+        told.append(len(api.requests))
+        return bool(work.pop()) if work else False
+
+    async with recording(client, Rules(), busy=busy) as (_, record):
+        record("a")
+        await eventually(lambda: len(api.requests) == 1, what="the event")
+    assert told == [0] * 6
+
+
+async def test_an_event_is_told_when_it_has_waited_for_long_enough(
+    client: KubeClient, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyturn.adapters.kube.events.NAP", 0.01)
+    api.then(answer({}))
+    async with recording(client, Rules(patience=0.05), busy=lambda: True) as (_, record):
+        record("a")
+        await eventually(lambda: len(api.requests) == 1, what="the event")

@@ -1,7 +1,6 @@
 """What the contract tests of the lab's AWS share: tokens, secrets, refusals, and waiting."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.support.eventually import WITHIN, wait_until
 
 from keyturn_lab.aws import Aws
-from keyturn_lab.patience import Patience
 
 T = TypeVar("T")
 
@@ -58,13 +57,9 @@ def refused(code: str, message: str = "") -> Iterator[None]:
     assert message in error["Message"]
 
 
-def eventually(look: Callable[[], T], *, seconds: float = 45) -> T:
+def eventually(look: Callable[[], T], *, seconds: float = WITHIN) -> T:
     """What `look` sees as soon as it is something; the test fails if it stays nothing."""
-    patience = Patience(seconds)
-    while not (seen := look()):
-        assert not patience.over, "it did not come about in time"
-        time.sleep(0.02)
-    return seen
+    return wait_until(look, timeout=seconds, what="what was looked for")
 
 
 class Events:

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
+from tests.support.eventually import WITHIN
 
 from keyturn_lab.aws import TEST_KEY, Aws
 
@@ -125,7 +126,7 @@ def test_what_hangs_goes_on_when_the_fault_is_cleared(aws: Aws, name: str) -> No
     caller.start()
     assert not ended.wait(0.3)
     aws.faults.clear(fault)
-    assert ended.wait(10)
+    assert ended.wait(WITHIN)
     caller.join()
 
 

@@ -70,8 +70,8 @@ def test_a_function_over_its_time_is_killed(aws: Aws, tmp_path: Path) -> None:
     install_rotator(aws, tmp_path, name, timeout=1)
     invoke(aws, name, {})
     started = time.monotonic()
-    failed = failure(aws, name, {"sleep": 20})
-    assert time.monotonic() - started < 10
+    failed = failure(aws, name, {"sleep": 300})
+    assert time.monotonic() - started < 200
     assert failed["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in failed["errorMessage"]
     assert json.load(invoke(aws, name, {})["Payload"])["greeting"] == "hello"

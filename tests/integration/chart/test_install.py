@@ -7,7 +7,8 @@ from typing import Any
 
 import helm_python
 import pytest
-from tests.support.kube import Kube, Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object
 from tests.support.release import CHART, POLICIES, Release, installed
 
 from keyturn_lab import helm

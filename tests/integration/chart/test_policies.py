@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from tests.support.kube import Kube, Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object
 from tests.support.release import Release, deployment, held_by_policies_only, rotation_run
 
 from keyturn_lab.controlplane import ApiError

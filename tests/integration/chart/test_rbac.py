@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kube import wait_until
+from tests.support.eventually import wait_until
 from tests.support.release import Release
 
 from keyturn_lab.controlplane import ApiError

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.integration.crds.objects import Objects
+from tests.support.eventually import wait_until
 from tests.support.kstatus import check_conditions, kstatus
-from tests.support.kube import wait_until
 from tests.unit.api.lint import walk
 
 from keyturn.api import KINDS, ConditionStatus, RotatingSecret, RotationRun

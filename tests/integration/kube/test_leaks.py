@@ -12,7 +12,7 @@ from itertools import count
 
 import pytest
 from tests.integration.kube.conftest import ManifestOf
-from tests.support.eventually import eventually
+from tests.support.eventually import WITHIN, eventually
 from tests.support.kube import Kube, Object
 
 from keyturn.adapters.kube.client import KubeClient
@@ -115,7 +115,7 @@ async def test_a_policy_that_quotes_the_value_in_its_refusal_is_named_and_not_qu
 
 async def until_refused(secrets: KubeSecrets, make: Callable[[int], SecretManifest]) -> OutsideError:
     """The API server takes a moment to enforce a new policy."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN):
         for number in count():
             try:
                 await secrets.create(make(number))

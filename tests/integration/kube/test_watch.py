@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from tests.integration.kube.conftest import ManifestOf
-from tests.support.eventually import eventually
+from tests.support.eventually import WITHIN, eventually
 from tests.support.kube import Kube
 
 from keyturn.adapters.kube.client import KubeClient
@@ -47,7 +47,7 @@ async def watching(
     watch = SecretWatch(client, seen, namespaces=namespaces, pace=pace)
     task = asyncio.create_task(watch.run())
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(WITHIN):
             await watch.synced.wait()
         yield watch
     finally:
@@ -124,4 +124,4 @@ async def test_a_restart_of_the_api_server_is_survived(
         await asyncio.to_thread(control_plane.restart_apiserver)
         kube.delete("Secret", "deleted")
         await KubeSecrets(client).create(manifest(name="after"))
-        await eventually(lambda: sorted(seen.now()) == ["after", "before"], timeout_seconds=30, what="both changes")
+        await eventually(lambda: sorted(seen.now()) == ["after", "before"], what="both changes")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kube import Kube, Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object
 
 from keyturn.adapters.kube.client import KubeClient
 from keyturn.adapters.kube.workload_views import workload_view

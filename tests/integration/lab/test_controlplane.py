@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.support.kube import Kube, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube
 
 from keyturn_lab.controlplane import ApiError, ControlPlane, binaries, build
 from keyturn_lab.controlplane.binaries import Log, Module

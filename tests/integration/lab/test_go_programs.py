@@ -4,11 +4,11 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.eventually import wait_until
 from tests.unit.packaging.dockerfile import ROOT
 
 from keyturn_lab import argo_rollouts
@@ -72,10 +72,7 @@ def test_processes_that_ask_at_once_wait_for_one_build_and_find_it_whole(source:
         for one in asking:
             assert one.stdout is not None
             assert one.stdout.readline() == "asking\n"
-        deadline = time.monotonic() + 60
-        while not builds(source):
-            assert time.monotonic() < deadline, "nobody builds"
-            time.sleep(0.02)
+        wait_until(lambda: builds(source), what="a build")
         (source.parent / "may-end").touch()
         answers = [one.communicate(timeout=60)[0].strip() for one in asking]
     finally:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.kube import Kube, Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object, condition
 from tests.support.lab import running_node
 from tests.support.pods import ATTENTIVE, FOREVER, has_ended, is_running, pod
 
@@ -132,7 +133,7 @@ def test_a_pod_has_its_files_and_its_identity_in_the_lesser_modes_too(own_plane:
         container = {"image": "python", "args": ["-c", READ], **mount}
         volumes = [{"name": "settings", "configMap": {"name": "settings"}}]
         kube.apply(on(node, pod(name, "", container=container, volumes=volumes, restartPolicy="Never")))
-        kube.wait_for("Pod", name, has_ended, timeout=40)
+        kube.wait_for("Pod", name, has_ended)
         assert own_plane.kubectl("logs", name).stdout.splitlines()[-1] == "blue 403"
         kube.delete("Pod", name, grace=0)
 
@@ -169,7 +170,7 @@ def test_an_image_that_is_added_later_starts_the_pod_that_waits_for_it(kube: Kub
 def test_a_node_says_that_it_is_ready_and_renews_its_lease(node: Node, kube: Kube) -> None:
     assert condition(kube.get("Node", node.name), "Ready")["status"] == "True"
     lease = kube.get("Lease", node.name, namespace="kube-node-lease")["spec"]
-    kube.wait_for("Lease", node.name, lambda seen: seen["spec"]["renewTime"] > lease["renewTime"], timeout=20, namespace="kube-node-lease")
+    kube.wait_for("Lease", node.name, lambda seen: seen["spec"]["renewTime"] > lease["renewTime"], namespace="kube-node-lease")
 
 
 def test_processes_are_found_by_their_mark_alone() -> None:

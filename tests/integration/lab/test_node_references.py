@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.kube import Kube, Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object
 from tests.support.pods import FOREVER, deployment, has_ended, is_running, main_container, pod
 
 from keyturn_lab.controlplane import ControlPlane
@@ -40,7 +41,7 @@ def inside(plane: ControlPlane, kube: Kube, name: str, script: str) -> str:
 
 
 def output_of(plane: ControlPlane, kube: Kube, name: str) -> list[str]:
-    kube.wait_for("Pod", name, has_ended, timeout=40)
+    kube.wait_for("Pod", name, has_ended)
     return plane.kubectl("-n", kube.namespace, "logs", name).stdout.splitlines()
 
 
@@ -241,7 +242,7 @@ def test_kopf_logs_in_by_itself_in_a_pod(control_plane: ControlPlane, kube: Kube
     def said() -> str:
         return control_plane.kubectl("-n", kube.namespace, "logs", "kopf", check=False).stdout
 
-    wait_until(lambda: "seen program" in said(), timeout=40, what="kopf to see an event")
+    wait_until(lambda: "seen program" in said(), what="kopf to see an event")
 
 
 def test_a_pod_without_its_service_accounts_token_is_anonymous(control_plane: ControlPlane, kube: Kube) -> None:

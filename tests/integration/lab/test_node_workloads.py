@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kube import Kube, Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, Object, condition
 from tests.support.pods import ATTENTIVE, FOREVER, deployment, has_ended, is_running, main_container, pod
 
 from keyturn_lab.controlplane import ControlPlane

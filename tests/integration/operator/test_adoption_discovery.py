@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kube import Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, condition
 from tests.support.rollouts import adoption, begin, change
 from tests.support.shop import SLEEPER, Shop, steps
 from tests.support.workloads import ENV_FROM, app, pod_spec

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.kube import Object, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object
 from tests.support.rollouts import adoption, begin, change, ended, pods
 from tests.support.shop import Shop
 from tests.support.workloads import app, pod_spec

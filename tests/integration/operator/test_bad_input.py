@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.kube import Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, condition
 from tests.support.shop import Shop
 
 from keyturn_lab.aws.client import CLIENT_KEY

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.support import rotator
-from tests.support.kube import Kube, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube, condition
 from tests.support.lab import fresh_namespace, running_node
 from tests.support.operator import Operator, install, running_operator
 from tests.support.shop import Shop

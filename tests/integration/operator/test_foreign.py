@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.kube import Object, condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, condition
 from tests.support.rollouts import ended
 from tests.support.shop import Shop
 

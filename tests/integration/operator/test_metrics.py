@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.kube import condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import condition
 from tests.support.operator import Operator
 from tests.support.shop import Shop
 

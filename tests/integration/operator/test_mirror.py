@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-from tests.support.kube import condition, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import condition
 from tests.support.shop import Shop
 
 

@@ -6,7 +6,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from tests.support.kube import Object, moment, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, moment
 from tests.support.pods import is_running
 from tests.support.rollouts import adoption, begin, change, ended, pods, state_is
 from tests.support.shop import Shop, steps

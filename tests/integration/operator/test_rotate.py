@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.kube import Object, condition, moment, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Object, condition, moment
 from tests.support.operator import Operator
 from tests.support.rollouts import adoption
 from tests.support.shop import Shop, steps

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.support.kube import Kube, wait_until
+from tests.support.eventually import wait_until
+from tests.support.kube import Kube
 from tests.support.lab import fresh_namespace
 from tests.support.operator import install, running_operator
 from tests.support.shop import Shop

@@ -174,6 +174,32 @@ def test_settings_and_attributes_of_the_user_in_use_are_carried_over_and_back(sh
     assert attributes == [[9, "2090-01-01 00:00:00+00"]] * 2
 
 
+@pytest.mark.parametrize("place", ["ROLE {app}", "DATABASE {database}"])
+def test_settings_for_the_apps_sessions_hinder_no_rotation(shop: Shop, place: str) -> None:
+    others = Others(shop)
+    for setting in ("default_transaction_isolation = serializable", "default_transaction_read_only = on"):
+        shop.own(f"ALTER {place.format(app=shop.app, database=shop.database)} SET {setting}")
+    for _ in range(3):
+        shop.own(f"BEGIN READ WRITE; GRANT SELECT ON shared.t TO {shop.current.username}; COMMIT")
+        shop.rotate()
+        others.use("SELECT a FROM shared.t", shop.current)
+
+
+@pytest.mark.parametrize(("admin", "inherit"), [(True, False), (False, False), (False, True)])
+def test_a_membership_is_carried_over_as_it_was_granted(shop: Shop, admin: bool, inherit: bool) -> None:
+    group = f"group_{shop.database}"
+    made_by_aws(shop)
+    shop.own(f"CREATE ROLE {group}; GRANT {group} TO {shop.admin} WITH ADMIN OPTION")
+    shop.own(f"GRANT {group} TO {shop.clone} WITH ADMIN {admin}, INHERIT {inherit}, SET FALSE")
+    shop.rotate()
+    options = shop.own(
+        "SELECT admin_option, inherit_option, set_option FROM pg_auth_members WHERE roleid = $1::regrole AND member = $2::regrole",
+        group,
+        shop.app,
+    )
+    assert options == [[admin, inherit, False]]
+
+
 def test_a_setting_that_nobody_of_the_rotation_may_copy_fails_the_step_and_is_named_without_its_value(shop: Shop) -> None:
     shop.own(f"ALTER ROLE {shop.app} SET \"my.token\" = 'canary-of-the-setting'")
     token = shop.store.start("app")

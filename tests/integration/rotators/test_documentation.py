@@ -28,7 +28,7 @@ def shop(pg: Postgres) -> Shop:
     """Rotated by the admin of the page."""
     shop = Shop(pg)
     admin = f"documented_{shop.database}"
-    statements = next(block for block in blocks("sql") if "keyturn_admin" in block)
+    statements = next(block for block in blocks("sql") if "CREATE ROLE keyturn_admin" in block)
     shop.own(statements.replace("keyturn_admin", admin).replace("GRANT app ", f"GRANT {shop.app} "))
     shop.set_value("superuser", username=admin, password="choose one")
     return shop
@@ -38,6 +38,14 @@ def test_the_admin_of_the_page_rotates_both_users(shop: Shop) -> None:
     shop.use(f"CREATE TABLE {shop.app}.t (a int)")
     assert [shop.rotate().username for _ in range(4)] == [shop.clone, shop.app] * 2
     assert shop.use(f"SELECT a FROM {shop.app}.t") == []
+
+
+def test_the_admin_of_the_page_rotates_in_a_database_that_is_not_everybodys(shop: Shop) -> None:
+    shop.own(f"REVOKE CONNECT ON DATABASE {shop.database} FROM PUBLIC; GRANT CONNECT ON DATABASE {shop.database} TO {shop.app}")
+    statement = next(block for block in blocks("sql") if "GRANT CONNECT" in block)
+    admin = shop.store.credential("superuser").username
+    shop.own(statement.replace("DATABASE orders", f"DATABASE {shop.database}").replace("keyturn_admin", admin))
+    assert [shop.rotate().username for _ in range(2)] == [shop.clone, shop.app]
 
 
 def test_the_admin_of_the_page_retires_and_restores_either_user(shop: Shop) -> None:

@@ -6,12 +6,12 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.support.eventually import wait_until
 
 from keyturn_lab.backends.http_provider import ADMIN, Fault, HttpProvider
 
@@ -166,9 +166,6 @@ def test_two_run_side_by_side_and_leave_neither_files_nor_threads() -> None:
         hanging.start()
     hanging.join(30)
     assert not first.bundle.exists()
-    deadline = time.monotonic() + 30
-    while threading.active_count() > before:
-        assert time.monotonic() < deadline, "threads are left"
-        time.sleep(0.05)
+    wait_until(lambda: threading.active_count() <= before, what="the end of all threads")
     with socket.socket() as probe:
         assert probe.connect_ex((first.host, first.port)) != 0

@@ -90,7 +90,7 @@ def test_a_directory_is_read_again_before_each_login_where_it_is_told_so(pg: Pos
 def test_a_pod_that_was_given_nothing_ends_and_says_what_is_missing() -> None:
     environ = dict.fromkeys(("DB_HOST", "DB_USER", "DB_PASSWORD"), "")
     with client(environ=environ) as running:
-        _, errors = running.process.communicate(timeout=20)
+        _, errors = running.process.communicate(timeout=60)
     assert running.process.returncode != 0
     assert "DB_PASSWORD" in errors
 

@@ -1,6 +1,8 @@
 """The client programs of the other back ends: what they count as a success, and what they call a failure."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pymysql.err import InterfaceError, OperationalError
@@ -9,6 +11,7 @@ from tests.support.login_programs import client, until
 
 from keyturn_lab.apps import http_client, mysql_client, redis_client
 from keyturn_lab.backends.http_provider import HttpProvider
+from keyturn_lab.backends.oauth_server import METADATA, OAuthServer
 from keyturn_lab.backends.redis import Redis
 from keyturn_lab.ports import free_port
 
@@ -21,6 +24,12 @@ def redis() -> Iterator[Redis]:
     with Redis() as server:
         server.create_app_user("visitor", PASSWORD)
         yield server
+
+
+@pytest.fixture
+def oauth() -> Iterator[OAuthServer]:
+    with OAuthServer() as running:
+        yield running
 
 
 @pytest.fixture
@@ -54,6 +63,29 @@ def test_a_key_counts_until_it_is_revoked(provider: HttpProvider, options: list[
         until(lambda: running.get()[1].get("successes", 0) >= 3)
         assert running.get()[1]["failures"] == 0
         provider.revoke(key.id)
+        until(lambda: running.get("/healthz")[0] == 503)
+        assert running.stop()["last_error_kind"] == "authentication"
+
+
+def test_a_program_that_is_told_to_be_nice_is_so_among_all_sessions(provider: HttpProvider) -> None:
+    key = provider.create_key("shop")
+    with client("--nice=7", environ=environ(provider.host, provider.port, key.id, key.secret), program="http_client") as running:
+        until(lambda: running.get()[1].get("successes", 0) >= 2)
+        pid = running.process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 7, 19)
+        sessions = Path(f"/proc/{pid}/autogroup")
+        assert not sessions.exists() or sessions.read_text().endswith(" nice 7\n")
+
+
+@WAYS
+def test_a_clients_secret_counts_until_it_is_replaced(oauth: OAuthServer, options: list[str]) -> None:
+    registered = oauth.register(**METADATA)
+    secret = registered.secrets[0].value
+    given = environ("", 0, registered.id, secret) | {"DB_HOST": oauth.token_endpoint}
+    with client(*options, environ=given, program="oauth_client") as running:
+        until(lambda: running.get()[1].get("successes", 0) >= 3)
+        assert running.get()[1]["failures"] == 0
+        registered.secrets.clear()
         until(lambda: running.get("/healthz")[0] == 503)
         assert running.stop()["last_error_kind"] == "authentication"
 

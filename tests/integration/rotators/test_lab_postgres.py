@@ -1,13 +1,10 @@
 """The lab's own PostgreSQL: up quickly, closed to everybody without a password, and gone without a trace."""
 
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from pg8000.exceptions import DatabaseError, InterfaceError
+from tests.support.orphans import ends_with_its_owner
 
 from keyturn_lab.backends import Postgres
 from keyturn_lab.processes import ProcessFailed
@@ -47,20 +44,7 @@ def test_it_is_cleaned_up_when_the_block_fails() -> None:
 
 
 def test_it_ends_with_a_process_that_is_killed_in_its_block() -> None:
-    program = (
-        "import time\nfrom keyturn_lab.backends import Postgres\n"
-        "with Postgres() as server:\n    print(server.log.parent, flush=True)\n    time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        scratch = Path(owner.stdout.readline().strip())
-        pid = int((scratch / "data" / "postmaster.pid").read_text().splitlines()[0])
-        owner.kill()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, "the server outlives whoever started it"
-        time.sleep(0.02)
-    shutil.rmtree(scratch)
+    ends_with_its_owner("postgres", "Postgres", pid_file="postmaster.pid")
 
 
 def _interrupted_in(server: Postgres) -> None:

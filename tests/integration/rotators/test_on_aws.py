@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pg8000.exceptions import DatabaseError
 from tests.integration.rotators.worlds import ADMIN_PASSWORD, PASSWORD
-from tests.support.kube import wait_until
+from tests.support.eventually import wait_until
 
 from keyturn_lab.aws import Aws, Settings
 from keyturn_lab.backends import Postgres

@@ -7,6 +7,8 @@ from pg8000.exceptions import DatabaseError
 from tests.integration.rotators.worlds import Shop
 
 from keyturn_lab.backends import Postgres
+from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.postgres.connection import Session
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 from keyturn_rotators.versions import CURRENT
@@ -79,3 +81,28 @@ def test_a_long_password_of_every_printable_character_works(shop: Shop) -> None:
     assert shop.use("SELECT 1") == [[1]]
     shop.rotate()
     assert shop.use("SELECT 1") == [[1]]
+
+
+@pytest.mark.parametrize(
+    "setting", ["default_transaction_read_only = on", "default_transaction_isolation = serializable", "role = {group}"]
+)
+def test_a_user_whose_settings_are_for_the_apps_sessions_changes_its_password_all_the_same(shop: Shop, setting: str) -> None:
+    group = f"group_{shop.database}"
+    shop.own(f"CREATE ROLE {group}; GRANT {group} TO {shop.app}")
+    shop.own(f"ALTER ROLE {shop.app} SET {setting.format(group=group)}")
+    before = shop.current
+    shop.rotate()
+    with pytest.raises(DatabaseError):
+        shop.use("SELECT 1", credential=before)
+    assert shop.current.password != before.password
+
+
+def test_no_setting_of_the_user_ends_the_rotators_sessions_before_the_step_does(shop: Shop) -> None:
+    limits = ("statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+    for limit in limits:
+        shop.own(f"ALTER ROLE {shop.app} SET {limit} = '31s'")
+    with Session(shop.current, deadline=Deadline.after(600)) as session:
+        query = "SELECT setting::int FROM pg_settings WHERE name = :name"
+        found = [session.run(query, name=name)[0][0] for name in limits]
+    assert 31_000 < found[0] <= 600_001
+    assert found[1:] == [0, 0, 0]

@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any
 
+import pytest
 from pg8000.native import Connection
 from tests.unit.rotators.stores import DictionaryStore
 
@@ -11,10 +12,12 @@ from keyturn_lab.backends import Postgres
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines import chooser
+from keyturn_rotators.errors import RotationError
 from keyturn_rotators.rotation import ROTATION, Request, Result, Rotation, Step
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
+WITHIN = 60.0  # seconds for a step, on a machine that is busy
 
 
 class Shop:
@@ -38,7 +41,7 @@ class Shop:
     def current(self) -> Credential:
         return self.store.credential("app")
 
-    def step(self, step: Step, token: str, *, within: float = 20.0) -> Result:
+    def step(self, step: Step, token: str, *, within: float = WITHIN) -> Result:
         rotation = Rotation(self.store, chooser(self.environ), deadline=Deadline.after(within))
         return rotation.run(Request(step=step, secret="app", token=token))
 
@@ -48,6 +51,16 @@ class Shop:
         for step in ROTATION:
             self.step(step, token)
         return self.current
+
+    def failure_of_set(self, *, within: float = WITHIN) -> RotationError:
+        """How setSecret of a new rotation fails: it shows no password, and not the driver's own error."""
+        token = self.store.start("app")
+        self.step(Step.CREATE, token)
+        with pytest.raises(RotationError) as failed:
+            self.step(Step.SET, token, within=within)
+        assert PASSWORD not in str(failed.value)
+        assert failed.value.__cause__ is None, "the driver's own error may quote what it was given"
+        return failed.value
 
     def use(self, sql: str, *params: object, credential: Credential | None = None) -> list[list[Any]]:
         """Run a statement as the application does, with the current credential or another."""

@@ -67,6 +67,22 @@ def test_an_echo_of_what_is_known_wakes_nobody(hall: Hall) -> None:
     assert hall.woken == set()
 
 
+def test_what_is_known_is_an_echo_and_what_is_newer_is_none(hall: Hall) -> None:
+    assert hall.engine.is_echo(Kind.SECRET, hall.secret)
+    assert not hall.engine.is_echo(Kind.SECRET, hall.touched(hall.secret))
+
+
+def test_first_looks_are_a_rush_until_a_run_is_under_way_or_nothing_is_due() -> None:
+    cosmos = Cosmos()
+    queue = Queue(time.monotonic, Outside().clock)
+    engine = Engine(world=World(), queue=queue, reconciler=Process(cosmos).engine.reconciler, observer=SilentObserver())
+    assert not engine.in_rush
+    engine.object_changed(Kind.SECRET, cosmos.objects.add("RotatingSecret", NAMESPACE, NAME, {"secretId": cosmos.aws.name}))
+    assert engine.in_rush
+    engine.object_changed(Kind.RUN, cosmos.objects.add("RotationRun", NAMESPACE, "open", {"secretRef": {"name": NAME}}))
+    assert not engine.in_rush
+
+
 def test_a_run_that_changes_wakes_its_rotating_secret(hall: Hall) -> None:
     hall.engine.object_changed(Kind.RUN, hall.touched(hall.run))
     assert hall.woken == {RUN, SECRET}

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from tests.support.eventually import eventually
+from tests.support.eventually import WITHIN, eventually
 from tests.support.observed import NOON, SECOND
 
 from keyturn.engine.keys import Key, Kind
@@ -182,14 +182,14 @@ async def test_a_worker_that_waits_is_woken_by_a_key_that_is_due_at_once() -> No
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.put(B)
-    key, _ = await asyncio.wait_for(waiting, 5)
+    key, _ = await asyncio.wait_for(waiting, WITHIN)
     assert key == B
 
 
 async def test_a_worker_that_waits_gets_a_key_when_its_time_has_come() -> None:
     queue = Queue(time.monotonic, lambda: NOON)
     queue.put(A, due=time.monotonic() + 0.02)
-    key, waited = await asyncio.wait_for(queue.get(), 5)
+    key, waited = await asyncio.wait_for(queue.get(), WITHIN)
     assert key == A
     assert waited >= 0
 
@@ -226,7 +226,7 @@ async def test_of_many_waiting_workers_each_gets_a_key_and_none_is_left_behind()
     await asyncio.sleep(0)
     for number, key in enumerate(keys):
         queue.put(key, due=time.monotonic() + 0.01 * (number % 3))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         taken = [key for key, _ in await asyncio.gather(*workers)]
     assert sorted(taken) == sorted(keys)
 
@@ -236,6 +236,6 @@ async def test_a_worker_that_is_cancelled_as_it_is_woken_leaves_the_key_to_anoth
     await asyncio.sleep(0)
     queue.put(A)
     first.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         key, _ = await second
     assert key == A

@@ -67,6 +67,25 @@ def test_an_object_that_is_made_again_is_taken(world: World) -> None:
     assert world.objects.put(Kind.SECRET, secret(8))
 
 
+def test_a_connection_is_parsed_once_and_anew_when_it_changes_or_comes_back(world: World) -> None:
+    def put(version: int, region: str) -> None:
+        metadata = {"name": "default", "uid": "u", "resourceVersion": str(version)}
+        world.objects.put(Kind.CLUSTER_CONNECTION, {"metadata": metadata, "spec": {"region": region}})
+
+    def region() -> str | None:
+        found = world.objects.connection(DEFAULT)
+        return found.spec.region if found else None
+
+    put(1, "eu-west-1")
+    assert world.objects.connection(DEFAULT) is world.objects.connection(DEFAULT)
+    put(2, "eu-west-2")
+    assert region() == "eu-west-2"
+    world.objects.drop(DEFAULT, version=3)
+    assert region() is None
+    put(4, "eu-west-3")
+    assert region() == "eu-west-3"
+
+
 def test_what_others_keep_in_the_metadata_is_not_kept(world: World) -> None:
     raw = secret()
     raw["metadata"] |= {

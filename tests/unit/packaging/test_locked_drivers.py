@@ -18,13 +18,12 @@ from keyturn_rotators.engines.registry import ENTRIES
 
 FILE = ROOT / "rotators" / "keyturn_rotators" / "data" / "drivers.json"
 NOT_SHIPPED = {"lab"}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")  # one zip is for all of them, where its driver has no C code
 LAMBDA = {
     "implementation_name": "cpython",
     "os_name": "posix",
     "platform_python_implementation": "CPython",
     "platform_system": "Linux",
-    "python_full_version": "3.13.0",
-    "python_version": "3.13",
     "sys_platform": "linux",
 }
 
@@ -56,7 +55,9 @@ def of_the_lock() -> dict[str, Any]:
 def shipped(requirement: dict[str, Any]) -> bool:
     """Whether a requirement counts on Lambda, and is not there already."""
     marker = requirement.get("marker")
-    return requirement["name"] not in OF_THE_RUNTIME | FOR_BROWSERS and (marker is None or Marker(marker).evaluate(LAMBDA))
+    pythons = [LAMBDA | {"python_full_version": f"{one}.9", "python_version": one} for one in PYTHONS]
+    wanted = marker is None or any(Marker(marker).evaluate(python) for python in pythons)
+    return requirement["name"] not in OF_THE_RUNTIME | FOR_BROWSERS and wanted
 
 
 def wheels(package: dict[str, Any]) -> list[tuple[str, str]]:

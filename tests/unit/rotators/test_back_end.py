@@ -64,6 +64,14 @@ def test_passwords_have_what_the_back_end_takes_and_no_more() -> None:
         back_end.settings({"PASSWORD_LENGTH": "13"})
 
 
+@pytest.mark.parametrize(("asks", "classes"), [(False, "p"), (True, "ulnp")])
+def test_classes_that_the_back_end_asks_for_cannot_be_left_out(asks: bool, classes: str) -> None:
+    environ = {"EXCLUDE_UPPERCASE": "true", "EXCLUDE_LOWERCASE": "true", "EXCLUDE_NUMBERS": "true", "REQUIRE_EACH_INCLUDED_TYPE": "false"}
+    password = replace(Door().back_end, asks_for_classes=asks).settings(environ).policy.generate()
+    found = {"u": str.isupper, "l": str.islower, "n": str.isdigit, "p": lambda letter: not letter.isalnum()}
+    assert {name for name, is_one in found.items() if any(map(is_one, password))} == set(classes)
+
+
 @pytest.mark.parametrize(("value", "ends"), [("true", True), ("Yes", True), ("1", True), ("false", False), ("", False), (None, False)])
 def test_sessions_are_ended_where_the_environment_says_so(value: str | None, ends: bool) -> None:
     environ = {} if value is None else {"KEYTURN_END_SESSIONS": value}

@@ -78,6 +78,20 @@ def test_an_engine_of_the_users_own_that_is_not_there_is_refused(own: str, named
     assert refused.value.kind is Kind.POLICY
 
 
+@pytest.mark.parametrize("missing", ["keyturn_rotators.engines.mysql", "pymysql"])
+def test_an_engine_that_the_functions_package_lacks_or_cannot_load_is_said_with_the_zip_that_has_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("keyturn_rotators.engines.mysql", "pymysql"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)  # as if it were not there
+    with pytest.raises(RotationError, match=r"cannot load the engine mysql .*`keyturn-rotators package mysql`") as refused:
+        chooser({})(Credential({"engine": "mysql"}, secret="arn:orders"))
+    assert refused.value.kind is Kind.POLICY
+    assert missing in str(refused.value)
+    assert "arn:orders" in str(refused.value)
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.module)
 def test_every_line_of_the_registry_leads_to_a_class_for_each_strategy(entry: Entry) -> None:
     module = import_module(f"keyturn_rotators.engines.{entry.module}")

@@ -71,6 +71,21 @@ def test_a_value_that_would_lead_to_another_host_is_refused(value: str) -> None:
         Template.parse("https://api.{admin:site}").host(resolve_to(value))
 
 
+def test_a_field_of_json_may_be_left_out_where_the_answer_has_nothing() -> None:
+    body = parse_json({"name": "{label}", "condition": "{listed?:/condition}", "deep": {"on": "{test?:/on}", "off": "{test:/off}"}})
+    values: dict[str, object] = {"": "k", "/condition": None, "/on": False, "/off": None}
+    rendered = render_json(body, lambda placeholder: values[placeholder.name])
+    assert rendered == {"name": "k", "deep": {"on": False, "off": None}}
+
+
+@pytest.mark.parametrize(
+    "content", ["{listed?:/a}", {"x": "a {listed?:/a}"}, {"x": ["{test?:/a}"]}, {"x": "{secret?:a}"}, {"x": "{label?}"}]
+)
+def test_only_the_whole_of_a_field_of_json_may_be_left_out(content: object) -> None:
+    with pytest.raises(ValueError, match="has the placeholder"):
+        parse_json(content)
+
+
 def test_a_placeholder_that_stands_alone_in_json_keeps_its_type() -> None:
     body = parse_json({"scopes": "{test:/scopes}", "name": "a {test:/n}", "deep": [{"x": 1, "y": True}]})
     values = {"/scopes": ["a", {"b": 1}], "/n": 7}

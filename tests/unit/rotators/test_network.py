@@ -56,6 +56,12 @@ def test_a_server_without_tls_is_told_how_to_say_that_it_shall_have_none() -> No
     assert '"ssl": false' in told.check
 
 
+@pytest.mark.parametrize("host", ["db..example", ".example", f"{'x' * 64}.example", "\ud800"])
+def test_a_host_that_cannot_be_a_name_is_one_that_is_not_found(host: str) -> None:
+    with pytest.raises(socket.gaierror):
+        connect(CREDENTIAL.replaced(host=host), port=5432, deadline=Deadline.after(60))
+
+
 def test_a_connection_has_the_time_of_its_step_left_for_each_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         credential = CREDENTIAL.replaced(host="127.0.0.1")
@@ -75,6 +81,22 @@ def test_no_connection_is_begun_when_the_time_is_over() -> None:
     with pytest.raises(RotationError, match="time limit"):
         connect(CREDENTIAL.replaced(host="127.0.0.1"), port=1, deadline=Deadline.after(-1))
     assert time.monotonic() - started < 15
+
+
+def test_a_host_of_many_addresses_of_which_none_answers_takes_no_longer_than_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, tried = [0.0], list[tuple[str, float]]()
+
+    def silent(address: tuple[str, int], timeout: float) -> socket.socket:
+        tried.append((address[0], timeout))
+        now[0] += timeout
+        raise TimeoutError
+
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 5432)) for number in range(9)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    monkeypatch.setattr(socket, "create_connection", silent)
+    with pytest.raises(TimeoutError):
+        connect(CREDENTIAL, port=5432, deadline=Deadline.after(12, clock=lambda: now[0]))
+    assert tried == [("192.0.2.0", 5.0), ("192.0.2.1", 5.0), ("192.0.2.2", 2.0)]
 
 
 class Session:

@@ -88,6 +88,25 @@ def test_an_engine_that_is_not_there_is_refused_by_the_command(capsys: pytest.Ca
     assert "postgres" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [None, "no certificate", "-----BEGIN CERTIFICATE-----\n"])
+def test_authorities_that_are_none_are_refused_by_the_command_and_not_by_the_function(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "authorities.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with pytest.raises(SystemExit):
+        main(["package", "random", "-o", str(tmp_path), "--ca-bundle", str(bundle)])
+    assert "--ca-bundle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["3.10", "2.7", "3", "3.13.1"])
+def test_a_python_that_the_rotators_do_not_run_on_is_refused_by_the_command(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["package", "ssh", "--python-version", version])
+    assert "3.11 or later" in capsys.readouterr().err
+
+
 def test_the_rotators_import_nothing_of_the_operator_or_the_lab() -> None:
     root = Path(keyturn_rotators.__file__).parent
     sources = {path: path.read_text() for path in root.rglob("*.py")}

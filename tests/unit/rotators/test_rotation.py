@@ -7,7 +7,7 @@ import pytest
 from tests.unit.rotators.stores import World
 
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import ROTATION, Request, Result, Rotation, Runner, Step
 from keyturn_rotators.versions import CURRENT, PENDING, PREVIOUS
 
@@ -40,6 +40,23 @@ def test_one_rotation_makes_at_most_three_describes_four_reads_one_write_and_one
         ("PutSecretValue", "app"): 1,
         ("UpdateSecretVersionStage", "app"): 1,
     }
+
+
+@pytest.mark.parametrize(("method", "step"), [("propose", Step.CREATE), ("apply", Step.SET), ("verify", Step.TEST)])
+def test_a_step_of_a_rotation_that_the_engine_has_nothing_for_fails_because_aws_takes_every_answer_for_success(
+    method: str, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> None:
+        raise Unsupported("the server makes the secrets itself")
+
+    world = World()
+    token = world.store.start("app")
+    for before in ROTATION[: ROTATION.index(step)]:
+        world.step(before, token)
+    monkeypatch.setattr(type(world.engine), method, cannot)
+    with pytest.raises(RotationError, match="the server makes the secrets itself") as refused:
+        world.step(step, token)
+    assert refused.value.kind is Kind.POLICY
 
 
 @pytest.mark.parametrize("step", [Step.CREATE, Step.SET, Step.FINISH])

@@ -97,6 +97,15 @@ def test_host_keys_are_read_as_ssh_keyscan_and_known_hosts_have_them() -> None:
         assert [str(key) for key in host_keys(Credential({"host_key": text}))] == [line]
 
 
+@pytest.mark.parametrize("before", ["@revoked * ", "@cert-authority *.example.com ", "# ", "#files.example.com "])
+def test_host_keys_that_are_revoked_or_commented_out_are_not_trusted(before: str) -> None:
+    good, other = (str(public_key(Credential(proposal(SECRET)))) for _ in range(2))
+    lines = f"{before}{other}\nfiles.example.com {good}\n"
+    assert [str(key) for key in host_keys(Credential({"host_key": lines}))] == [good]
+    with pytest.raises(RotationError, match="no host key"):
+        host_keys(Credential({"host_key": f"{before}{other}"}))
+
+
 @pytest.mark.parametrize("value", [None, "", "ssh-ed25519", "ssh-ed25519 AAAA", "SHA256:abc", True])
 def test_a_secret_without_a_host_key_is_refused(value: object) -> None:
     with pytest.raises(RotationError, match="field host_key"):

@@ -27,6 +27,7 @@ CLUSTER_EVENTS = "default"  # where events about cluster-wide objects live
 REFERENCE = ("apiVersion", "kind", "namespace", "name", "uid", "resourceVersion")
 
 RETRY = 5.0  # seconds after an outage
+NAP = 0.2  # seconds between two looks whether there is other work
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -38,10 +39,11 @@ _log = logging.getLogger(__name__)
 class Rules:
     """How much is told. Times in seconds."""
 
-    queue: int = 1000
+    queue: int = 4096
     remembered: int = 4096  # series that a repeat can join
     window: float = 600.0  # a repeat within this joins the series
     quiet: float = 30.0  # between two updates of one series
+    patience: float = 15.0  # for how long an event waits while there is other work
     burst: int = 25  # new events of one object at once,
     refill: float = 20.0  # and then one per this
 
@@ -57,6 +59,7 @@ class _Series:
     body: Json
     observed: datetime  # the last time, and on the monotonic clock:
     seen: float
+    patient_until: float
     count: int = 1
     told: int = 0  # how many of them the API server knows of
     not_before: float = 0.0  # when it may hear more
@@ -74,8 +77,16 @@ class KubeRecorder:
     """The port `Recorder`. `run` is its background task; without it, events only wait."""
 
     def __init__(
-        self, client: KubeClient, *, instance: str, rules: Rules | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        client: KubeClient,
+        *,
+        instance: str,
+        rules: Rules | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
+        """While it is `busy`, the API server has better things to do than to hear what happens."""
+        self._busy = busy
         self._client, self._instance, self._clock = client, instance, clock
         self._rules = rules or Rules()
         self._series: OrderedDict[Key, _Series] = OrderedDict()
@@ -94,7 +105,7 @@ class KubeRecorder:
             series.count, series.seen, series.observed = series.count + 1, now, datetime.now(UTC)
         elif self._allowed(uid, now):
             body = self._body(reference, warning=warning, reason=reason, note=note, action=action)
-            series = _Series(key=key, body=body, seen=now, observed=datetime.now(UTC))
+            series = _Series(key=key, body=body, seen=now, observed=datetime.now(UTC), patient_until=now + self._rules.patience)
         else:
             self.dropped += 1
             return
@@ -107,9 +118,15 @@ class KubeRecorder:
             self._wake.clear()
             now = self._clock()
             for series in [series for series in self._due.values() if series.not_before <= now]:
-                self._due.pop(series.key, None)
-                await self._tell(series)
+                await self._stand_back(series)
+                if self._due.pop(series.key, None) is not None:
+                    await self._tell(series)
             await self._pause()
+
+    async def _stand_back(self, series: _Series) -> None:
+        """What an event is about comes before the event."""
+        while self._busy() and self._clock() < series.patient_until:  # noqa: ASYNC110 - nobody tells when the work is done
+            await asyncio.sleep(NAP)
 
     async def _pause(self) -> None:
         """Until there is something new, or a series that may be updated."""

@@ -9,7 +9,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from pydantic_core import from_json
 
 from keyturn.adapters.kube.client import FIELD_MANAGER, Json, KubeClient
 from keyturn.adapters.kube.metadata import MANAGED_SELECTOR, PREFIX, target_view
@@ -120,7 +120,7 @@ class _Scope:
         async with self._client.stream(self._path, subject=self._subject, params=params, accept=WATCH_ACCEPT) as reader:
             self._heard()
             async for line in _lines(reader, self._pace.silence):
-                self._handle(json.loads(line))
+                self._handle(from_json(line))
         if time.monotonic() - opened < 1:  # a server that is going down ends watches at once
             await asyncio.sleep(self._pace.first_retry)
 

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from keyturn.adapters.kube.client import FIELD_MANAGER, MERGE_PATCH, KubeClient
 from keyturn.adapters.kube.metadata import Json, managers_below
 from keyturn.adapters.kube.secrets import METADATA_ONLY
 from keyturn.adapters.kube.workload_views import pod_view, workload_view
-from keyturn.domain.observed import PodView, WorkloadKind, WorkloadView
+from keyturn.domain.observed import PodView, WorkloadView
+from keyturn.domain.workload_kinds import PLACES
 
 PAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Where a kind is served."""
-
-    group_version: str
-    plural: str
-
-    def path(self, namespace: str, name: str) -> str:
-        """The path of one object."""
-        return f"/apis/{self.group_version}/namespaces/{namespace}/{self.plural}/{name}"
-
-
-RESTARTABLE = {
-    WorkloadKind.DEPLOYMENT: Resource("apps/v1", "deployments"),
-    WorkloadKind.STATEFUL_SET: Resource("apps/v1", "statefulsets"),
-    WorkloadKind.DAEMON_SET: Resource("apps/v1", "daemonsets"),
-    WorkloadKind.ROLLOUT: Resource("argoproj.io/v1alpha1", "rollouts"),
-}
 
 
 class KubeWorkloads:
@@ -41,14 +21,14 @@ class KubeWorkloads:
         self._client = client
 
     async def restart(self, workload: WorkloadView, *, annotation: str, value: str) -> WorkloadView:
-        """Merge-patch the one annotation. CONFLICT if it is another workload by now. Only for the kinds in RESTARTABLE."""
+        """Merge-patch the one annotation. CONFLICT if it is another workload by now. Only for the kinds in consumers.RESTARTABLE."""
         patch: Json = {
             "metadata": {"uid": workload.uid},
             "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
         }
         raw = await self._client.request(
             "PATCH",
-            RESTARTABLE[workload.kind].path(workload.namespace, workload.name),
+            PLACES[workload.kind].path(workload.namespace, workload.name),
             patch,
             subject=_subject(workload),
             content_type=MERGE_PATCH,
@@ -72,7 +52,7 @@ class KubeWorkloads:
     async def annotation_owner(self, workload: WorkloadView, annotation: str) -> str | None:
         """Who owns the annotation now, else who last wrote any annotation or part of the pod template; None if only we did."""
         raw = await self._client.request(
-            "GET", RESTARTABLE[workload.kind].path(workload.namespace, workload.name), subject=_subject(workload), accept=METADATA_ONLY
+            "GET", PLACES[workload.kind].path(workload.namespace, workload.name), subject=_subject(workload), accept=METADATA_ONLY
         )
         template = ("f:spec", "f:template")
         annotations = (*template, "f:metadata", "f:annotations")

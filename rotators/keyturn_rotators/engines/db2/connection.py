@@ -20,7 +20,7 @@ import keyturn_rotators
 from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.db2.explanations import COMMUNICATION, REFUSED, code_of, explained, is_of_tls
+from keyturn_rotators.engines.db2.explanations import COMMUNICATION, REFUSED, SECURITY, code_of, explained, is_of_tls, not_of_its_credential
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import CONNECT_WITHIN, Place, connect
 from keyturn_rotators.proof import is_taken
@@ -115,7 +115,7 @@ class Session:
         if code is None or code == COMMUNICATION:
             return self.place.unanswered(TimeoutError())
         told = "" if secret else f": {' '.join(said.split()).replace(self._hidden, '***')[:LONGEST_WORDS]}"
-        kind, check = explained(code)
+        kind, check = (not_of_its_credential(said) if code == SECURITY else None) or explained(code)
         return Refusal(code, kind, f"the server answered with SQLCODE {code}{told}", check, self.place)
 
 

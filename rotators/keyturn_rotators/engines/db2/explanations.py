@@ -40,12 +40,26 @@ REFUSED = frozenset({-551, -552, -556, -567, -1092})
 CODE = re.compile(r"SQLCODE=(-?\d+)")
 REASON = re.compile(r'Protocol specific error code\(s\): "(\d+)"')
 OF_TLS = range(400, 500)  # GSKit's
+WHY = re.compile(r'reason "(\d+)"')
+OF_ITS_CREDENTIAL = frozenset({2, 5, 6, 7, 19, 24})  # what the server says of a user and a password that it has looked at
+EXPIRED = 1
 CLOSED = 420  # by the other side, whatever for
 
 
 def explained(code: int) -> tuple[Kind, str]:
     """The kind of a refusal, and what to check."""
     return _MEANINGS.get(code, (Kind.SERVER, "the instance's log"))
+
+
+def not_of_its_credential(said: str) -> tuple[Kind, str] | None:
+    """The kind and what to check where security processing has failed for another reason: that proves nothing about a password."""
+    found = WHY.search(said)
+    reason = int(found[1]) if found else None
+    if reason in OF_ITS_CREDENTIAL:
+        return None
+    if reason == EXPIRED:
+        return Kind.POLICY, "the user: its password has expired, and must be set once by RDS's procedures"
+    return Kind.SERVER, "the instance's log: how it authenticates its users has failed, or does not take passwords"
 
 
 def code_of(said: str) -> int | None:

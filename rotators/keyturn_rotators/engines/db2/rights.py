@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyturn_rotators.engines.db2.connection import Row, Session, identifier
-from keyturn_rotators.rights import Right
+from keyturn_rotators.rights import Right, of_all_grantors
 
 GRANTABLE, YES = "G", "Y"
 ROLES = "SELECT ROLENAME, ADMIN FROM SYSCAT.ROLEAUTH WHERE GRANTEETYPE = 'U' AND GRANTEE = ?"
@@ -23,7 +23,7 @@ NOT_COPIED = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One of SYSCAT's views: the columns of the object's name, what it is called in a statement, and its privileges by column."""
+    """One of SYSCAT's views: the columns of the object's name, what a statement says before that, and its privileges by column."""
 
     name: str
     object: tuple[str, ...]
@@ -45,21 +45,25 @@ class View:
 
 
 VIEWS = (
-    View("DBAUTH", (), "DATABASE", {
+    View("DBAUTH", (), "ON DATABASE", {
         "CONNECTAUTH": "CONNECT", "CREATETABAUTH": "CREATETAB", "BINDADDAUTH": "BINDADD", "IMPLSCHEMAAUTH": "IMPLICIT_SCHEMA",
         "LOADAUTH": "LOAD", "EXTERNALROUTINEAUTH": "CREATE_EXTERNAL_ROUTINE", "NOFENCEAUTH": "CREATE_NOT_FENCED_ROUTINE",
         "QUIESCECONNECTAUTH": "QUIESCE_CONNECT", "SQLADMAUTH": "SQLADM", "WLMADMAUTH": "WLMADM", "EXPLAINAUTH": "EXPLAIN",
         "DATAACCESSAUTH": "DATAACCESS", "ACCESSCTRLAUTH": "ACCESSCTRL", "SECURITYADMAUTH": "SECADM",
         "CREATESECUREAUTH": "CREATE_SECURE_OBJECT", "DBADMAUTH": "DBADM WITHOUT DATAACCESS WITHOUT ACCESSCTRL",
     }),
-    View("TABAUTH", ("TABSCHEMA", "TABNAME"), "TABLE", {
+    View("TABAUTH", ("TABSCHEMA", "TABNAME"), "ON TABLE", {
         "CONTROLAUTH": "CONTROL", "ALTERAUTH": "ALTER", "DELETEAUTH": "DELETE", "INDEXAUTH": "INDEX", "INSERTAUTH": "INSERT",
         "REFAUTH": "REFERENCES", "SELECTAUTH": "SELECT", "UPDATEAUTH": "UPDATE",
     }),
-    View("SCHEMAAUTH", ("SCHEMANAME",), "SCHEMA", {"ALTERINAUTH": "ALTERIN", "CREATEINAUTH": "CREATEIN", "DROPINAUTH": "DROPIN"}),
-    View("PACKAGEAUTH", ("PKGSCHEMA", "PKGNAME"), "PACKAGE", {"CONTROLAUTH": "CONTROL", "BINDAUTH": "BIND", "EXECUTEAUTH": "EXECUTE"}),
-    View("SEQUENCEAUTH", ("SEQSCHEMA", "SEQNAME"), "SEQUENCE", {"USAGEAUTH": "USAGE", "ALTERAUTH": "ALTER"}),
-    View("TBSPACEAUTH", ("TBSPACE",), "TABLESPACE", {"USEAUTH": "USE"}),
+    View("SCHEMAAUTH", ("SCHEMANAME",), "ON SCHEMA", {
+        "ALTERINAUTH": "ALTERIN", "CREATEINAUTH": "CREATEIN", "DROPINAUTH": "DROPIN", "SELECTINAUTH": "SELECTIN",
+        "INSERTINAUTH": "INSERTIN", "UPDATEINAUTH": "UPDATEIN", "DELETEINAUTH": "DELETEIN", "EXECUTEINAUTH": "EXECUTEIN",
+        "SCHEMAADMAUTH": "SCHEMAADM", "ACCESSCTRLAUTH": "ACCESSCTRL", "DATAACCESSAUTH": "DATAACCESS", "LOADAUTH": "LOAD",
+    }),
+    View("PACKAGEAUTH", ("PKGSCHEMA", "PKGNAME"), "ON PACKAGE", {"CONTROLAUTH": "CONTROL", "BINDAUTH": "BIND", "EXECUTEAUTH": "EXECUTE"}),
+    View("SEQUENCEAUTH", ("SEQSCHEMA", "SEQNAME"), "ON SEQUENCE", {"USAGEAUTH": "USAGE", "ALTERAUTH": "ALTER"}),
+    View("TBSPACEAUTH", ("TBSPACE",), "OF TABLESPACE", {"USEAUTH": "USE"}),
 )  # fmt: skip  # as many to a line as there is room for
 
 
@@ -69,7 +73,7 @@ def rights_of(session: Session, user: str) -> frozenset[Right]:
     found = [right for view in VIEWS for right in view.rights(session.run(view.query, grantee))]
     found += [_role(str(name), str(admin)) for name, admin in session.run(ROLES, grantee)]
     found += [_routine(*row) for row in session.run(ROUTINES, grantee)]
-    return frozenset(found)
+    return frozenset(of_all_grantors(found))
 
 
 def not_copied(session: Session, user: str) -> list[str]:
@@ -81,7 +85,7 @@ def not_copied(session: Session, user: str) -> list[str]:
 
 def _right(privilege: str, on: str, *, grantable: bool = False) -> Right:
     more = " WITH GRANT OPTION" if grantable else ""
-    return Right(1, (f"GRANT {privilege} ON {on} TO USER ", more), (f"REVOKE {privilege.split()[0]} ON {on} FROM USER ", ""))
+    return Right(1, (f"GRANT {privilege} {on} TO USER ", more), (f"REVOKE {privilege.split()[0]} {on} FROM USER ", ""))
 
 
 def _role(name: str, admin: str) -> Right:

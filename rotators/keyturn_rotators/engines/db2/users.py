@@ -24,13 +24,13 @@ def set_password(rds: Session, credential: Credential, *, deadline: Deadline) ->
 
 
 def set_or_add(rds: Session, credential: Credential, *, groups: list[str], deadline: Deadline) -> None:
-    """The same for a user that may not be there yet. What RDS lists of its users does not say so for sure: it is tried."""
+    """The same for a user that may not be there yet: as AWS's function does, which adds it and goes on where RDS refuses that."""
     try:
-        rds.run(CHANGE, credential.username, credential.password, secret=True)
+        rds.run(ADD, credential.username, credential.password, ",".join(groups), secret=True)
     except Refusal as refused:
         if refused.kind in (Kind.PERMISSION, Kind.AUTHENTICATION):
             raise
-        rds.run(ADD, credential.username, credential.password, ",".join(groups), secret=True)
+        rds.run(CHANGE, credential.username, credential.password, secret=True)
     _wait(rds, credential, deadline)
 
 

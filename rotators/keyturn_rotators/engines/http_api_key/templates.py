@@ -1,7 +1,8 @@
 """Texts with placeholders, whose values are encoded for the place where they stand.
 
 A placeholder is `{secret:FIELD}`, `{admin:FIELD}`, `{test:POINTER}`, `{listed:POINTER}` or `{label}`. Nothing else is put into a request,
-and no value can end the place that it stands in: a slash does not make a path longer, a line break no header more.
+and no value can end the place that it stands in: a slash does not make a path longer, a line break no header more. With a question mark, as
+`{listed?:POINTER}`, it is a whole member of a JSON object, which is left out where the answer has nothing there.
 """
 
 import re
@@ -14,7 +15,7 @@ from keyturn_rotators.engines.http_api_key import pointer
 FIELDS = ("secret", "admin")  # sources whose names are fields
 ANSWERS = ("test", "listed")  # sources whose names are JSON pointers
 LABEL = "label"
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]*)(?::([^{}\s]*))?\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]*)(\??)(?::([^{}\s]*))?\}")
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[\x20-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -30,9 +31,11 @@ class Placeholder:
 
     source: str
     name: str = ""
+    optional: bool = False  # None where there is nothing
 
     def __str__(self) -> str:
-        return f"{{{self.source}:{self.name}}}" if self.name else f"{{{self.source}}}"
+        source = self.source + ("?" if self.optional else "")
+        return f"{{{source}:{self.name}}}" if self.name else f"{{{source}}}"
 
 
 Resolve = Callable[[Placeholder], object]
@@ -45,14 +48,22 @@ class Template:
     parts: tuple[str | Placeholder, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "Template":
-        """Raises ValueError that says what is wrong."""
+    def parse(cls, text: str, *, member: bool = False) -> "Template":
+        """`member`: of a JSON object, which may be left out. Raises ValueError that says what is wrong."""
         parts: list[str | Placeholder] = []
         end = 0
         for match in _PLACEHOLDER.finditer(text):
             parts += [text[end : match.start()], _checked(match)]
             end = match.end()
-        return cls(tuple(part for part in (*parts, text[end:]) if part != ""))
+        template = cls(tuple(part for part in (*parts, text[end:]) if part != ""))
+        for each in template.placeholders():
+            if each.optional and not (member and len(template.parts) == 1):
+                raise ValueError(f"has the placeholder {each}, which may only be the whole of a field of json")
+        return template
+
+    @property
+    def optional(self) -> bool:
+        return any(each.optional for each in self.placeholders())
 
     def placeholders(self) -> Iterator[Placeholder]:
         return (part for part in self.parts if isinstance(part, Placeholder))
@@ -94,7 +105,7 @@ def parse_json(content: object) -> Json:
         case str():
             return Template.parse(content)
         case dict():
-            return {str(name): parse_json(value) for name, value in content.items()}
+            return {str(name): _member(value) for name, value in content.items()}
         case list():
             return tuple(parse_json(value) for value in content)
         case bool() | int() | float():
@@ -107,10 +118,19 @@ def render_json(content: Json, resolve: Resolve) -> object:
         case Template():
             return content.value(resolve)
         case Mapping():
-            return {name: render_json(value, resolve) for name, value in content.items()}
+            rendered = {name: render_json(value, resolve) for name, value in content.items()}
+            return {name: value for name, value in rendered.items() if value is not None or not _is_optional(content[name])}
         case tuple():
             return [render_json(value, resolve) for value in content]
     return content
+
+
+def _member(content: object) -> Json:
+    return Template.parse(content, member=True) if isinstance(content, str) else parse_json(content)
+
+
+def _is_optional(content: Json) -> bool:
+    return isinstance(content, Template) and content.optional
 
 
 def templates_in(content: Json) -> Iterator[Template]:
@@ -131,15 +151,15 @@ def is_host(text: str) -> bool:
 
 
 def _checked(match: re.Match[str]) -> Placeholder:
-    source, name = match[1], match[2]
-    if source == LABEL and name is None:
+    source, optional, name = match[1], bool(match[2]), match[3]
+    if source == LABEL and name is None and not optional:
         return Placeholder(LABEL)
-    if source in FIELDS and name and _FIELD.fullmatch(name):
+    if source in FIELDS and name and _FIELD.fullmatch(name) and not optional:
         return Placeholder(source, name)
     if source in ANSWERS and name is not None:
         if wrong := pointer.problem(name):
             raise ValueError(f"has the placeholder {match[0]}, whose pointer {wrong}")
-        return Placeholder(source, name)
+        return Placeholder(source, name, optional)
     known = "{secret:FIELD}, {admin:FIELD}, {test:/POINTER}, {listed:/POINTER} and {label}"
     raise ValueError(f"has the placeholder {match[0]}; known are {known} (a brace that is meant as such needs a space behind it)")
 

@@ -60,5 +60,7 @@ class Values:
         try:
             return pointer.find(answer, placeholder.name)
         except pointer.Missing:
+            if placeholder.optional:
+                return None
             check = f"the declaration's {placeholder} against what the provider answers"
             raise self.error(f"the answer has nothing at {placeholder}", check) from None

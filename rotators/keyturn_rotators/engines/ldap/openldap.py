@@ -11,6 +11,7 @@ from keyturn_rotators.passwords import PasswordPolicy
 
 GROUPS = ("member", "uniqueMember", "memberUid")
 NOT_COPIED = frozenset({"userpassword", "uidnumber", "mail", "memberof"})  # secret, or of one entry only
+POLICY = "pwdPolicySubentry"  # operational, so "*" has it not; without it the second user has the directory's default policy
 UNKNOWN = PasswordPolicy()
 
 
@@ -30,7 +31,7 @@ class OpenLdap:
         return other(current)
 
     def find(self, session: Session, credential: Credential) -> Entry | None:
-        return session.read(credential.username, "*")
+        return session.read(credential.username, "*", POLICY)
 
     def change_own(self, itself: Session, before: Credential, pending: Credential) -> bool:
         itself.change_password(pending.username, old=before.password, new=pending.password)
@@ -48,7 +49,7 @@ class OpenLdap:
         attributes = {
             attribute: [name.encode() if value == before else value for value in values]
             for attribute, values in model.attributes.items()
-            if attribute not in NOT_COPIED
+            if values and attribute not in NOT_COPIED  # ldap3 names what was asked for and is not there
         }
         naming = attributes.setdefault(kind.strip().lower(), [])
         if name.encode() not in naming:

@@ -74,8 +74,9 @@ def set_password(session: Session, account: Account, credential: Credential, *, 
 
 
 def create(session: Session, account: Account, credential: Credential) -> None:
-    """Make an account with a password and the account's plugin and demands."""
-    _identify(session, "CREATE USER", account, credential, after=(f" {account.demands[0]}", account.demands[1]))
+    """Make an account with a password and the account's plugin and demands, and locked if it is said to be."""
+    more = f" {account.demands[0]}" + (" ACCOUNT LOCK" if account.locked else "")
+    _identify(session, "CREATE USER", account, credential, after=(more, account.demands[1]))
 
 
 def demand(session: Session, account: Account) -> None:

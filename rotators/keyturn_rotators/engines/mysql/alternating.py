@@ -60,8 +60,9 @@ class AlternatingUsers(InTurn[Session, Locked]):
 
     def _let_in_again(self, work: Locked, old: Credential, context: Context) -> None:
         # The password that retiring has locked in is the old one: it is not set again, which a password history would refuse.
+        in_use = accounts(work.admin, context.current().username)
         for account in work.in_order(accounts(work.admin, old.username)):
-            if account.locked:
+            if account.locked and not (account.host in in_use and in_use[account.host].locked):
                 work.admin.run("ALTER USER %s@%s ACCOUNT UNLOCK", *account.name)
         self._let_in(work, old, context)
 
@@ -72,10 +73,12 @@ class AlternatingUsers(InTurn[Session, Locked]):
         for account in work.in_order(wanted):
             partner = found.get(account.host)
             if partner is None:
-                partner = replace(account, user=pending.username, locked=False)
+                partner = replace(account, user=pending.username)
                 create(admin, partner, pending)
             elif not valid:
-                set_password(admin, partner, pending, unlock=True)
+                set_password(admin, partner, pending, unlock=not account.locked)
+            if account.locked and not partner.locked:
+                _shut(admin, partner)  # somebody keeps the user out from there, and so its partner
             equalise(admin, work.in_use, wanted=account, found=partner)
         with Session(pending, deadline=context.deadline) as itself:
             host = itself.host

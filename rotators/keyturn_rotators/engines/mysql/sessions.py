@@ -9,7 +9,8 @@ from keyturn_rotators.errors import Kind
 
 POLL = 0.05  # seconds
 GONE_WITHIN = 10.0  # seconds; a session ends at the next point where its statement can be stopped
-SESSIONS = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s"
+# By its bytes: the list compares without regard to case and accents, and users are told apart by both.
+SESSIONS = "SELECT ID FROM information_schema.PROCESSLIST WHERE CAST(USER AS BINARY) = CAST(%s AS BINARY)"
 SEEN = "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s"
 
 

@@ -75,7 +75,10 @@ class SingleUser:
 
     def verify(self, pending: Credential, context: Context) -> None:
         if not tokens.settled(pending, context.deadline, taken=True):
-            check = "whether somebody has replaced it; if so, remove the label AWSPENDING and rotate again"
+            check = (
+                "whether somebody has replaced it; if so, remove the label AWSPENDING and rotate again. "
+                "Some servers refuse in the same words a client that may not use client_credentials"
+            )
             raise self._error(pending, Kind.AUTHENTICATION, "the client's secret is refused", check)
 
     def retire(self, old: Credential, context: Context) -> None:

@@ -18,6 +18,8 @@ BASIC, POST = "client_secret_basic", "client_secret_post"
 SETTLED_WITHIN = 15.0  # seconds until all of a server's nodes know a change
 SPARE = 1.0  # seconds of a step that no pause may use up
 POLLS = (0.2, 0.5, 1.0)  # seconds between two looks; the last one goes on
+REFUSED = "invalid_client"
+OTHER_WORDS = ("unauthorized_client", "access_denied")  # with 401, what Keycloak and Auth0 say to a wrong secret; else of a right
 
 
 def is_taken(credential: Credential, deadline: Deadline) -> bool:
@@ -37,9 +39,9 @@ def is_taken(credential: Credential, deadline: Deadline) -> bool:
     reply = endpoint.ask("POST", headers, urlencode(form).encode("ascii"), deadline)
     if reply.status == 200 and reply.fields().get("access_token"):
         return True
-    if reply.status in (400, 401) and reply.code == "invalid_client":
+    if (reply.status in (400, 401) and reply.code == REFUSED) or (reply.status == 401 and reply.code in OTHER_WORDS):
         return False
-    if reply.status in (400, 401, 403) and reply.code in ("unauthorized_client", "invalid_scope", "access_denied"):
+    if reply.status in (400, 401, 403) and reply.code in ("invalid_scope", *OTHER_WORDS):
         raise reply.error("the token request", Kind.PERMISSION, "that the client may use client_credentials, and the field scope")
     raise reply.unexpected("the token request")
 

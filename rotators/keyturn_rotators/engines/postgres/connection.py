@@ -23,12 +23,20 @@ from keyturn_rotators.tls import client_context
 PORT = 5432
 DATABASE = "postgres"
 LOCK_WITHIN = 3  # seconds; a lock that we wait for holds up the app's own statements behind us
-# Whoever owns the database can set defaults for our session: names are looked up nowhere but where the server's own things are.
-PREPARE = f"""
+# Whoever owns the database can set defaults for our session: names are looked up nowhere but where the server's own things are. And there
+# may be defaults for the app's sessions that would end ours, or let it change nothing.
+PREPARE = """
 SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.set_config('search_path', '', false),
-       pg_catalog.set_config('standard_conforming_strings', 'on', false), pg_catalog.set_config('lock_timeout', '{LOCK_WITHIN}s', false)
+       pg_catalog.set_config('standard_conforming_strings', 'on', false), pg_catalog.set_config('lock_timeout', '{lock}s', false),
+       pg_catalog.set_config('statement_timeout', '{limit}ms', false),
+       pg_catalog.set_config('default_transaction_read_only', 'off', false),
+       pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
+       (SELECT pg_catalog.count(pg_catalog.set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=)
+          ANY (ARRAY['idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout']))
 """
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword of the frontend/backend protocol
+NO_RULE = "28000"  # invalid authorization: no rule of pg_hba.conf, among others
+TLS_ONLY = ("no encryption", "SSL off")  # in the words of a server without a rule for a login in plaintext, the second before PostgreSQL 14
 REFUSED_CHANGES = frozenset({"42501", "0LP01", "2BP01"})  # insufficient privilege, invalid grant, dependent objects
 
 __all__ = ["Session", "identifier", "literal", "logs_in", "verifier"]
@@ -64,7 +72,8 @@ class Session:
         with self._explained():
             self._connection = self._connect()
         try:
-            self.version = int(self.run(PREPARE)[0][0])
+            limit = int(deadline.remaining() * 1000) + 1
+            self.version = int(self.run(PREPARE.format(lock=LOCK_WITHIN, limit=limit))[0][0])
         except BaseException:
             self.close()
             raise
@@ -140,6 +149,8 @@ class Session:
         state = _sqlstate(error)
         said = _words(error, hidden=self._credential.password)
         kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "the server's log")
+        if state == NO_RULE and not self._credential.tls and any(words in said for words in TLS_ONLY):
+            kind, check = Kind.TLS, "the field ssl of the secret: the server takes this login with TLS only"
         return self.place.error(kind, f"the server answered: {said} (SQLSTATE {state})", check)
 
     def _unanswered(self, error: Exception) -> RotationError:
@@ -150,7 +161,8 @@ class Session:
             return self.place.error(Kind.POLICY, "the server asked for the password in the clear, without TLS", check)
         if isinstance(error, scramp.ScramException):
             what = "the server does not know the password's verifier"
-            return self.place.error(Kind.AUTHENTICATION, what, "that the host is the right server")
+            # Of the password it says nothing, and must not pass for its refusal, which retiring takes for its proof.
+            return self.place.error(Kind.SERVER, what, "that the host is the right server")
         return self.place.unanswered(error)
 
 
@@ -198,6 +210,7 @@ def _base64(value: bytes) -> str:
 _EXPLANATIONS = {
     "28P01": (Kind.AUTHENTICATION, "the password in the secret, and that the user may log in"),
     "28000": (Kind.AUTHENTICATION, "that the user exists and may log in, and pg_hba.conf"),
+    "25006": (Kind.SERVER, "that the host is the writer, and not a reader or a standby"),
     "3D000": (Kind.POLICY, "the field dbname of the secret"),
     "42501": (Kind.PERMISSION, "the grants of the user, as the rotator's documentation lists them"),
     "53300": (Kind.SERVER, "the connection limits of the user, the database and the server"),

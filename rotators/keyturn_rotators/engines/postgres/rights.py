@@ -11,6 +11,7 @@ from keyturn_rotators.engines.postgres.connection import Session, identifier
 from keyturn_rotators.engines.postgres.roles import Pair
 
 PARAMETERS_SINCE = 150000  # server_version_num
+OPTIONS_OF_MEMBERS_SINCE = 160000
 
 GRANTED = """
 SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, format('%I.%I', nspname, relname) AS object, '' AS part,
@@ -58,7 +59,8 @@ SELECT owner.rolname, coalesce(nspname, ''), d.defaclobjtype::text, e.privilege_
  ORDER BY 1, 2, 3, 4
 """
 GROUPS = """
-SELECT g.rolname, bool_or(m.admin_option), EXISTS (SELECT FROM pg_auth_members h WHERE h.roleid = g.oid AND h.member = :holder::regrole)
+SELECT g.rolname, bool_or(m.admin_option), {inherits}, {sets},
+       EXISTS (SELECT FROM pg_auth_members h WHERE h.roleid = g.oid AND h.member = :holder::regrole)
   FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
  WHERE m.member = :follower::regrole AND g.oid <> :holder::regrole GROUP BY g.oid, g.rolname ORDER BY g.rolname
 """
@@ -108,11 +110,7 @@ def _grants(session: Session, pair: Pair) -> list[str]:
         for kind, name, part, privilege, grantable, holder_has in _held(session, pair)
         if not holder_has
     ]
-    groups = [
-        f"GRANT {identifier(group)} TO {holder}{_option('ADMIN', admin)}"
-        for group, admin, holder_has in session.run(GROUPS, **_names(pair))
-        if not holder_has
-    ]
+    groups = [f"GRANT {identifier(group)} TO {holder}{options}" for group, options, holder_has in _groups(session, pair) if not holder_has]
     defaults = [
         _default(
             pair.holder if owner == pair.follower else owner,
@@ -136,7 +134,7 @@ def _policies(session: Session, pair: Pair) -> list[str]:
 def _revocations(session: Session, pair: Pair) -> list[str]:
     follower = identifier(pair.follower)
     granted = [f"REVOKE {privilege}{part} ON {kind} {name} FROM {follower}" for kind, name, part, privilege, *_ in _held(session, pair)]
-    groups = [f"REVOKE {identifier(group)} FROM {follower}" for group, *_ in session.run(GROUPS, **_names(pair))]
+    groups = [f"REVOKE {identifier(group)} FROM {follower}" for group, *_ in _groups(session, pair)]
     defaults = [
         _default(owner, schema, f"REVOKE {privilege} ON {kind} FROM {_grantee(grantee)}")
         for owner, schema, kind, privilege, _, grantee, _ in _defaults(session, pair)
@@ -147,6 +145,17 @@ def _revocations(session: Session, pair: Pair) -> list[str]:
 def _held(session: Session, pair: Pair) -> list[list[Any]]:
     granted = GRANTED + (PARAMETERS if session.version >= PARAMETERS_SINCE else "")
     return session.run(HELD.format(granted=granted), **_names(pair))
+
+
+def _groups(session: Session, pair: Pair) -> list[tuple[str, str, bool]]:
+    """The roles that the follower is a member of, how as a GRANT says it, and whether the holder is one too."""
+    told = session.version >= OPTIONS_OF_MEMBERS_SINCE
+    query = GROUPS.format(inherits="bool_or(m.inherit_option)" if told else "true", sets="bool_or(m.set_option)" if told else "true")
+    found = []
+    for group, admin, inherits, sets, holder_has in session.run(query, **_names(pair)):
+        options = f" WITH ADMIN {admin}, INHERIT {inherits}, SET {sets}" if told else _option("ADMIN", admin)
+        found.append((group, options, holder_has))
+    return found
 
 
 def _defaults(session: Session, pair: Pair) -> list[list[Any]]:

@@ -20,4 +20,5 @@ class SingleUser(OneUser[Session, Session]):
         return nullcontext(itself)
 
     def _change(self, work: Session, wanted: Credential, context: Context) -> None:
-        work.run(f"ALTER ROLE {identifier(wanted.username)} PASSWORD {literal(verifier(wanted.password))}")
+        # A role that it acts as from login on could not change the user's password.
+        work.as_itself().run(f"ALTER ROLE {identifier(wanted.username)} PASSWORD {literal(verifier(wanted.password))}")

@@ -6,6 +6,7 @@ https://www.rabbitmq.com/docs/http-api-reference
 import base64
 import http.client
 import json
+import socket
 import ssl
 from types import TracebackType
 from typing import Self
@@ -24,24 +25,17 @@ ADMINISTRATOR = "the tag administrator of the superuser: rabbitmqctl set_user_ta
 
 
 class Management:
-    """One connection to the API: `with Management(superuser, deadline=...) as api`."""
+    """The API, over one connection for as long as its server, or a proxy before it, keeps that: `with Management(...) as api`."""
 
     def __init__(self, credential: Credential, *, deadline: Deadline) -> None:
-        port = PORT if credential.tls else PORT_WITHOUT_TLS
-        self.place = Place.of(credential, port=port, user=credential.username, suffix="/api")
+        self._credential = credential
+        self._port = credential.port(PORT if credential.tls else PORT_WITHOUT_TLS)
+        self.place = Place.of(credential, port=self._port, user=credential.username, suffix="/api")
         self._deadline = deadline
         login = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode("ascii")
         self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json", "User-Agent": "keyturn-rotator"}
-        try:
-            sock = connect(credential, port=port, deadline=deadline)
-        except OSError as error:
-            raise self.place.unanswered(error) from None
-        try:
-            self._socket = secured(sock, credential, self.place, deadline=deadline)
-        except BaseException:
-            sock.close()
-            raise
-        self._connection = http.client.HTTPConnection(credential.host, credential.port(port))
+        self._socket = self._opened()
+        self._connection = http.client.HTTPConnection(credential.host, self._port)
         self._connection.auto_open = 0
         self._connection.sock = self._socket
 
@@ -64,8 +58,21 @@ class Management:
         """Harmless where there is nothing at that place."""
         self._request("DELETE", path)
 
+    def _opened(self) -> socket.socket:
+        try:
+            sock = connect(self._credential, port=self._port, deadline=self._deadline)
+        except OSError as error:
+            raise self.place.unanswered(error) from None
+        try:
+            return secured(sock, self._credential, self.place, deadline=self._deadline)
+        except BaseException:
+            sock.close()
+            raise
+
     def _request(self, method: str, path: tuple[str, ...], body: bytes | None = None) -> object:
         target = "/api/" + "/".join(quote(part, safe="") for part in path)
+        if self._connection.sock is None:  # the last answer said that it was the connection's last
+            self._connection.sock = self._socket = self._opened()
         try:
             self._socket.settimeout(self._deadline.remaining())
             self._connection.request(method, target, body=body, headers=self._headers)

@@ -40,4 +40,4 @@ class SingleUser(OneUser[None, Users]):
         """With KEYTURN_END_SESSIONS all connections of the user."""
         if self._settings.end_sessions:
             with self._open(itself, context.current(), old, context) as users:
-                users.end_connections(old.username, deadline=context.deadline)
+                users.end_connections(old.username, deadline=context.deadline, goes_on=True)

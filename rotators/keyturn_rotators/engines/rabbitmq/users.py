@@ -88,21 +88,30 @@ class Users:
             elif limit in idle.limits and limit not in model.limits:
                 self._api.delete("user-limits", name, limit)
 
-    def end_connections(self, name: str, *, deadline: Deadline) -> None:
-        """Close all connections of the user, and see that they are gone."""
+    def end_connections(self, name: str, *, deadline: Deadline, goes_on: bool = False) -> None:
+        """Close all connections of the user, and see that they are gone.
+
+        `goes_on`: the user may log in. Then it is about those that it has now: its apps open others at once, which are left alone.
+        """
         patience = Deadline.after(deadline.remaining(at_most=GONE_WITHIN))
+        before = set(self._listed(name)) if goes_on else None
         self._api.delete("connections", "username", name)
-        while left := self._open_connections(name):
+        while left := self._still_open(name, before):
             if patience.clock() >= patience.at:
                 check = "rabbitmqctl list_connections; the step is repeated"
-                raise self._api.place.error(Kind.SERVER, f"{left} connections of {name} are still open after they were closed", check)
+                raise self._api.place.error(Kind.SERVER, f"{len(left)} connections of {name} are still open after they were closed", check)
             time.sleep(POLL)
-            self._api.delete("connections", "username", name)
+            for connection in left:
+                self._api.delete("connections", connection)
 
-    def _open_connections(self, name: str) -> int:
-        """The list by user may keep a connection that its client broke off just then; it is not there when it is asked for by name."""
+    def _listed(self, name: str) -> list[str]:
         listed: Any = self._api.get("connections", "username", name) or []
-        return sum(self._api.get("connections", each["name"]) is not None for each in listed)
+        return [each["name"] for each in listed]
+
+    def _still_open(self, name: str, among: set[str] | None) -> list[str]:
+        """The list by user may keep a connection that its client broke off just then; it is not there when it is asked for by name."""
+        counted = [each for each in self._listed(name) if among is None or each in among]
+        return [each for each in counted if self._api.get("connections", each) is not None]
 
     def _equalise_topics(
         self, vhost: Vhost, name: str, *, wanted: dict[Exchange, dict[str, str]], found: dict[Exchange, dict[str, str]]

@@ -72,9 +72,8 @@ class Users:
             self.set(name, "resetpass", *(f"#{password}" for password in wanted))
 
     def end_connections(self, name: str) -> None:
-        """All connections of the user, but our own."""
-        while self._admin.run("CLIENT", "KILL", "USER", name):
-            pass
+        """All connections of the user, but our own. Once: apps that go on open others at once, and are not to be cut off again."""
+        self._admin.run("CLIENT", "KILL", "USER", name)
 
     def save(self) -> None:
         """Make what was changed outlast a restart, where the server has a file for it."""

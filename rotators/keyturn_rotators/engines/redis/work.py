@@ -7,6 +7,7 @@ from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
+from keyturn_rotators.engines.redis.company import is_accepted, refuse_one_of_several
 from keyturn_rotators.engines.redis.connection import Session
 from keyturn_rotators.engines.redis.users import Users, rewrites_config
 from keyturn_rotators.passwords import LONGEST
@@ -18,6 +19,7 @@ class RedisSettings(Settings):
     """Of the function."""
 
     config_rewrite: bool = False
+    one_of_several: bool = False  # the server may have replicas, or be one, or be a node of a cluster
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, forbidden: str = "", longest: int = LONGEST) -> Self:
@@ -27,6 +29,7 @@ class RedisSettings(Settings):
             superuser=shared.superuser,
             end_sessions=shared.end_sessions,
             config_rewrite=rewrites_config(environ),
+            one_of_several=is_accepted(environ),
         )
 
     @contextmanager
@@ -36,11 +39,14 @@ class RedisSettings(Settings):
         `itself`: the login of the secret's user, which proves that whoever wrote the secret knows its password.
         """
         if not self.superuser.is_named(context):
-            users = Users(itself, config_rewrite=self.config_rewrite)
-            yield users
-            users.save()
+            yield from self._through(itself)
             return
         with Session(superuser(), deadline=context.deadline) as admin:
-            users = Users(admin, config_rewrite=self.config_rewrite)
-            yield users
-            users.save()
+            yield from self._through(admin)
+
+    def _through(self, admin: Session) -> Iterator[Users]:
+        if not self.one_of_several:
+            refuse_one_of_several(admin)
+        users = Users(admin, config_rewrite=self.config_rewrite)
+        yield users
+        users.save()

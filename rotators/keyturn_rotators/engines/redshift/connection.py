@@ -30,6 +30,7 @@ DATABASE = "dev"
 SERVERLESS = ".redshift-serverless."  # in the names of all workgroups' endpoints
 TLS_REQUEST = struct.pack("!ii", 8, 80877103)  # SSLRequest of the frontend/backend protocol
 CLEARTEXT_PASSWORD = 3  # AuthenticationCleartextPassword, of the same
+NO_RULE, TLS_ONLY = "28000", "SSL off"  # how a cluster that requires TLS refuses a login in plaintext: a SQLSTATE, and words of its message
 UNQUOTABLE = "'\\\0"  # what a literal cannot carry, since the server reads backslashes; nor does it take them in passwords
 
 Row = tuple[Any, ...]
@@ -136,6 +137,8 @@ class Session:
         words = "" if secret else ": ".join(str(answer[part]) for part in ("M", "D") if answer.get(part))
         said = f": {words}".replace(self._credential.password, "***") if words else ""
         kind, check = _EXPLANATIONS.get(state) or _CLASSES.get(state[:2]) or (Kind.SERVER, "STL_ERROR and SYS_QUERY_HISTORY")
+        if state == NO_RULE and not self._credential.tls and TLS_ONLY in str(answer.get("M", "")):
+            kind, check = Kind.TLS, "the field ssl of the secret: the cluster takes logins with TLS only (its parameter require_ssl)"
         return self.place.error(kind, f"the server answered with SQLSTATE {state}{said}", check)
 
 
@@ -160,6 +163,7 @@ BACK_END = BackEnd(
     tried=_tried,
     forbidden=FORBIDDEN,
     longest_password=LONGEST,
+    asks_for_classes=True,
 )
 
 

@@ -13,6 +13,7 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.sqlserver.connection import Session, Standing, standing
 from keyturn_rotators.engines.sqlserver.equalise import equalise, left_over
 from keyturn_rotators.engines.sqlserver.logins import IN_MASTER, create, enable, end_sessions, find_login, lock, set_password
+from keyturn_rotators.engines.sqlserver.rights import sees_all
 from keyturn_rotators.errors import Kind
 from keyturn_rotators.in_turn import InTurn
 from keyturn_rotators.rights import unequal
@@ -47,6 +48,9 @@ class AlternatingUsers(InTurn[Session, Locked]):
 
     def _let_in(self, work: Locked, pending: Credential, context: Context) -> None:
         admin, current = work.admin, context.current().username
+        if not sees_all(admin):
+            check = "GRANT VIEW ANY DEFINITION to the superuser of the secret"
+            raise admin.place.error(Kind.PERMISSION, f"what {current} may do is not shown whole to the superuser", check)
         wanted, found = find_login(admin, current), find_login(admin, pending.username)
         if wanted is None:
             what = f"{current} is no login with a password that the superuser can see, although it has logged in"

@@ -11,7 +11,7 @@ from pytds.tds_base import tds_quote_id as identifier
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.sqlserver.explanations import DISABLED, REFUSED, explained
+from keyturn_rotators.engines.sqlserver.explanations import DISABLED, LOGIN_FAILED, NO_DATABASE, REFUSED, explained
 from keyturn_rotators.engines.sqlserver.transport import Garbled, NoTls, Rerouted, TlsRequired, Transport
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place, connect
@@ -134,8 +134,9 @@ class Session:
         if not isinstance(answered, pytds.DatabaseError) or not answered.number:
             return self.place.unanswered(answered)
         said = "" if secret else f": {_words(answered, hidden=self._credential.password)}"
-        kind, check = explained(answered.number)
-        return Refusal(answered.number, kind, f"the server answered with error {answered.number}{said}", check, self.place)
+        number = _number(answered)
+        kind, check = explained(number)
+        return Refusal(number, kind, f"the server answered with error {number}{said}", check, self.place)
 
 
 class Refusal(RotationError):
@@ -168,5 +169,15 @@ def standing(credential: Credential, *, deadline: Deadline) -> Standing:
     return Standing.TAKEN
 
 
+def _number(error: Any) -> int:
+    """Of the error that counts.
+
+    A login whose password is right and whose database cannot be opened is told so, and then that it has failed: as with a wrong password,
+    before which nothing is said. pytds has the words of both and the last number.
+    """
+    said_before = error.args[0] != error.text
+    return NO_DATABASE if error.number == LOGIN_FAILED and said_before else int(error.number)
+
+
 def _words(error: BaseException, *, hidden: str) -> str:
-    return " ".join(str(getattr(error, "text", "")).split()).replace(hidden, "***")[:LONGEST_WORDS]
+    return " ".join(str(error.args[0] if error.args else "").split()).replace(hidden, "***")[:LONGEST_WORDS]

@@ -6,6 +6,7 @@ https://learn.microsoft.com/en-us/sql/relational-databases/errors-events/databas
 from keyturn_rotators.errors import Kind
 
 LOGIN_FAILED = 18456
+NO_DATABASE = 4060
 DISABLED = 18470  # the login's password is right, and it may not log in
 NOT_ALLOWED_OR_NOT_THERE = 15151
 NO_SUCH_SESSION = frozenset({6106, 6101})
@@ -30,8 +31,8 @@ _MEANINGS: dict[int, tuple[Kind, str]] = {
     978: _WRITER,
     1205: _LOCKS,
     1222: _LOCKS,
-    3906: _WRITER,
-    4060: _DATABASE,
+    3906: (Kind.SERVER, "that the host is the primary, and that the database which the message names is not READ_ONLY"),
+    NO_DATABASE: _DATABASE,
     4064: (Kind.POLICY, "the login's default database"),
     4613: _GRANTS,
     4834: _GRANTS,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyturn_rotators.engines.sqlserver.connection import Session, identifier
-from keyturn_rotators.rights import Right
+from keyturn_rotators.rights import Right, of_all_grantors
 
 SERVER_ROLES = """SELECT r.name FROM sys.server_role_members m JOIN sys.server_principals r ON r.principal_id = m.role_principal_id
 WHERE m.member_principal_id = SUSER_ID(%s)"""
@@ -30,6 +30,7 @@ FROM sys.database_permissions p WHERE p.grantee_principal_id = DATABASE_PRINCIPA
 USER = "SELECT name, default_schema_name FROM sys.database_principals WHERE sid = SUSER_SID(%s)"
 OWNED = """SELECT 'SCHEMA', name FROM sys.schemas WHERE principal_id = DATABASE_PRINCIPAL_ID(%s)
 UNION ALL SELECT 'ROLE', name FROM sys.database_principals WHERE owning_principal_id = DATABASE_PRINCIPAL_ID(%s)"""
+SEES_ALL = "SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')"
 DATABASES = "SELECT name FROM sys.databases WHERE state = 0 AND HAS_DBACCESS(name) = 1 ORDER BY name"
 
 SECURABLES = {
@@ -48,6 +49,7 @@ SECURABLES = {
 }
 WHOLE = frozenset({"SERVER", "DATABASE"})
 GRANTED, WITH_GRANT, DENIED = "G", "W", "D"
+DENY = "DENY"
 WORDS = re.compile("[A-Z ]+")
 
 
@@ -57,6 +59,11 @@ class User:
 
     name: str
     schema: str | None
+
+
+def sees_all(session: Session) -> bool:
+    """Whether what others may do is shown whole: roles that were made on the server, and users of databases with guests, among others."""
+    return session.run(SEES_ALL) == [(1,)]
 
 
 def server_rights(session: Session, login: str) -> frozenset[Right]:
@@ -90,7 +97,14 @@ def _role(verb: str, role: str) -> Right:
     return Right(0, (f"{verb} {identifier(role)} ADD MEMBER ", ""), (f"{verb} {identifier(role)} DROP MEMBER ", ""))
 
 
-def _permissions(rows: Iterable[tuple[str | None, ...]]) -> Iterable[Right]:
+def _permissions(rows: Iterable[tuple[str | None, ...]]) -> list[Right]:
+    rights = of_all_grantors(_each_permission(rows))
+    denied = {right.take[0] for right in rights if right.give[0].startswith(DENY)}
+    # One who denies wins over others who grant.
+    return [right for right in rights if right.take[0] not in denied or right.give[0].startswith(DENY)]
+
+
+def _each_permission(rows: Iterable[tuple[str | None, ...]]) -> Iterable[Right]:
     for kind, named, letter, schema, name, column in rows:
         state, permission = str(letter).strip(), str(named)
         if state not in (GRANTED, WITH_GRANT, DENIED):
@@ -98,7 +112,7 @@ def _permissions(rows: Iterable[tuple[str | None, ...]]) -> Iterable[Right]:
         on = _securable(str(kind), schema, name, column)
         known = on is not None and bool(WORDS.fullmatch(permission))
         what = f"{permission}{on if on is not None else f' ON {kind} {name}'}"
-        verb, more = ("DENY" if state == DENIED else "GRANT"), (" WITH GRANT OPTION" if state == WITH_GRANT else "")
+        verb, more = (DENY if state == DENIED else "GRANT"), (" WITH GRANT OPTION" if state == WITH_GRANT else "")
         # On a column after the whole table, whose statements undo those of its columns.
         order = 2 if column else 1
         yield Right(order, (f"{verb} {what} TO ", more), (f"REVOKE {what} FROM ", " CASCADE" if more else ""), known)

@@ -92,7 +92,9 @@ def wrong_field(pending: Credential) -> str | None:
 
 def host_keys(credential: Credential) -> tuple[PublicKey, ...]:
     """The keys by which the server may be known: lines as of ssh-keyscan or of known_hosts. Raises RotationError where there is none."""
-    found = tuple(PublicKey(*match) for match in ON_A_LINE.findall(credential.text(HOST_KEY)) if _is_key(*match))
+    # What is commented out, revoked or an authority's is not a host's key.
+    lines = "\n".join(line for line in credential.text(HOST_KEY).splitlines() if not line.lstrip().startswith(("#", "@")))
+    found = tuple(PublicKey(*match) for match in ON_A_LINE.findall(lines) if _is_key(*match))
     if not found:
         raise credential.invalid(HOST_KEY, "has no host key as ssh-keyscan prints it")
     return found

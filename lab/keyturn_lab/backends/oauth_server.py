@@ -15,12 +15,23 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, unquote_plus
 
+from keyturn_lab.http_server import CrowdServer
+
 Answer = tuple[int, dict[str, object]]
+METADATA: Mapping[str, object] = {
+    "client_name": "shop",
+    "client_uri": "https://shop.example",
+    "redirect_uris": ["https://shop.example/callback"],
+    "grant_types": ["client_credentials"],
+    "response_types": ["token"],
+    "token_endpoint_auth_method": "client_secret_basic",
+    "contacts": ["someone@shop.example"],
+}
 SERVERS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 MOST_SECRETS = 5
 
@@ -55,11 +66,11 @@ class OAuthServer:
         self.renews_token = False  # every update makes a new registration access token, and the old one is dead
         self.shows_secret = True  # a registration that is read has the secret
         self.refuses: Answer | None = None  # every request is answered with this
+        self.wrong_secret: Answer = (401, {"error": "invalid_client"})  # how a secret is refused
         self.clients: dict[str, Client] = {}
         self.admin_token = "kt-lab-admin-" + secrets.token_urlsafe(16)
         self.updates: list[dict[str, object]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
+        self._http = CrowdServer(("127.0.0.1", 0), _handler(self))
         self.host, self.port = "127.0.0.1", int(self._http.server_address[1])
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -76,10 +87,36 @@ class OAuthServer:
         client = Client(id=f"client-{secrets.token_hex(4)}", metadata=metadata, token=secrets.token_urlsafe(16), secrets=[])
         client.secrets.append(self._secret("made by hand"))
         self.clients[client.id] = client
+        self.changed(client)
         return client
 
     def changed(self, client: Client) -> None:
-        """Called after a client's registered secret was replaced."""
+        """Called after a client's registered secret was made or replaced."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.url}/token"
+
+    def secret(self, client: Client, **fields: object) -> dict[str, object]:
+        """A secret's value for a client."""
+        value: dict[str, object] = {
+            "engine": "oauth-client",
+            "client_id": client.id,
+            "client_secret": client.secrets[-1].value,
+            "token_endpoint": self.token_endpoint,
+            "registration_client_uri": self._registration_uri(client),
+            "registration_access_token": client.token,
+            "ssl": False,
+        }
+        return value | fields
+
+    def admin_secret(self, **fields: object) -> dict[str, object]:
+        """The value of a secret for the administrator."""
+        return {"url": self.url, "token": self.admin_token} | fields
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if self.refuses:
@@ -125,7 +162,7 @@ class OAuthServer:
             "client_id_issued_at": 1,
             "client_secret_expires_at": 0,
             "registration_access_token": client.token,
-            "registration_client_uri": f"http://{self.host}:{self.port}/register/{client.id}",
+            "registration_client_uri": self._registration_uri(client),
         }
         return client.metadata | shown | ({"client_secret": client.secrets[-1].value} if self.shows_secret else {})
 
@@ -138,7 +175,7 @@ class OAuthServer:
                 user, secret = (unquote_plus(part) for part in basic.split(":", 1))
         client = self.clients.get(user)
         if client is None or secret not in client.values:
-            return 401, {"error": "invalid_client"}
+            return self.wrong_secret
         if form.get("scope") == "forbidden":
             return 400, {"error": "invalid_scope"}
         return 200, {"access_token": secrets.token_urlsafe(8), "token_type": "Bearer"}
@@ -157,12 +194,17 @@ class OAuthServer:
                 return 200, {}
         return 404, {"error": "not_found"}
 
+    def _registration_uri(self, client: Client) -> str:
+        return f"{self.url}/register/{client.id}"
+
     def _secret(self, name: str) -> Secret:
         return Secret(id=secrets.token_hex(4), name=name, value="kt-lab-secret-" + secrets.token_urlsafe(16))
 
 
 def _handler(server: OAuthServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
