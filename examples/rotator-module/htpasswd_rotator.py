@@ -11,18 +11,21 @@ import hmac
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engine import Context
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.passwords import PasswordPolicy
 
 FOLDER = "HTPASSWD_FOLDER"
 SCHEME = "{SSHA}"
+LOOK_AGAIN = 0.1  # seconds between two tries for the lock
 
 
 class HtpasswdFile:
@@ -51,7 +54,7 @@ class HtpasswdFile:
 
     def apply(self, pending: Credential, context: Context) -> None:
         """May come again, wherever it died: a password that is set already is left alone."""
-        with locked(self._folder):
+        with locked(self._folder, context.deadline):
             self._set(pending, context.current())
 
     def verify(self, pending: Credential, context: Context) -> None:
@@ -67,7 +70,7 @@ class HtpasswdFile:
 
     def restore(self, old: Credential, context: Context) -> None:
         self._same_place(old, context.current())
-        with locked(self._folder):
+        with locked(self._folder, context.deadline):
             context.confirm_idle()  # once the lock is held: a rotation that has begun meanwhile asks for it, too
             self._set(old, context.current())
 
@@ -114,23 +117,36 @@ def read(path: Path) -> list[str]:
 
 def write(path: Path, lines: list[str]) -> None:
     """All of it or nothing: the web server may read it at any moment."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
-        file.writelines(f"{line}\n" for line in lines)
-        os.fchmod(file.fileno(), path.stat().st_mode)
-    os.replace(file.name, path)
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
+            file.writelines(f"{line}\n" for line in lines)
+            os.fchmod(file.fileno(), path.stat().st_mode)
+        os.replace(file.name, path)
+    except OSError as error:
+        what = f"the password file cannot be written ({type(error).__name__})"
+        raise RotationError(Kind.PERMISSION, what, check="whether the function's mount is full, or for reading only") from None
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One rotation at a time changes the folder's files."""
+def locked(folder: Path, deadline: Deadline) -> Iterator[None]:
+    """One rotation at a time changes the folder's files; another one is waited for as long as the step has time."""
     try:
         file = (folder / ".rotator.lock").open("w")
     except OSError as error:
         what = f"the folder of password files is out of reach ({type(error).__name__})"
         raise RotationError(Kind.NETWORK, what, check=f"the function's mount, and {FOLDER}") from None
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not has_lock(file):
+            time.sleep(deadline.remaining(at_most=LOOK_AGAIN))
         yield
+
+
+def has_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def hashed(password: str) -> str:

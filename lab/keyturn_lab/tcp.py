@@ -75,3 +75,14 @@ def shut(end: socket.socket) -> None:
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()
+
+
+def exactly(source: socket.socket, size: int) -> bytes:
+    """So many bytes, waited for. Raises ConnectionError where it is closed before."""
+    data = b""
+    while len(data) < size:
+        more = source.recv(size - len(data))
+        if not more:
+            raise ConnectionError("closed in a message")
+        data += more
+    return data

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_jso
 """
 
 import json
+import math
 from collections.abc import Mapping
 
 from keyturn_rotators.errors import Kind, RotationError
@@ -27,7 +28,7 @@ class Credential:
     def parse(cls, value: str, *, secret: str) -> "Credential":
         """Read a SecretString. Raises RotationError where it is not a JSON object."""
         try:
-            fields = json.loads(value, parse_constant=_not_json)
+            fields = json.loads(value, parse_constant=_not_json, parse_float=_finite)
         except (ValueError, RecursionError):
             fields = None
         if not isinstance(fields, dict):
@@ -129,3 +130,11 @@ class Credential:
 def _not_json(constant: str) -> object:
     """NaN and the infinities are Python's alone: what AWS hands to other programs must be JSON."""
     raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    """1e999 is JSON, and would be carried along as Python's infinity, which is none."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(number)
+    return value

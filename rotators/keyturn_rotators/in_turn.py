@@ -78,10 +78,10 @@ class InTurn(ABC, Generic[Login, Work]):
         with self._log_in(current, context) as in_use, self._open(in_use, idle, context) as work:
             yield work
 
-    def _superuser(self, idle: Credential, context: Context) -> Credential:
-        """Its login, which is neither of the two."""
+    def _superuser(self, idle: Credential, context: Context, *, port: int | None = None) -> Credential:
+        """Its login, which is neither of the two. `port`: where it is not the back end's own."""
         users = (idle.username, context.current().username)
-        return self._settings.superuser.login(idle, context, port=self.back_end.port(idle), users=users)
+        return self._settings.superuser.login(idle, context, port=self.back_end.port(idle) if port is None else port, users=users)
 
     def _log_in(self, current: Credential, context: Context) -> AbstractContextManager[Login]:
         """As the user in use."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MARGIN = 2.0  # seconds between a step's limit and the Lambda's, to report a failure in
-LONGEST_STEP = 120.0
 ENDPOINT = "SECRETS_MANAGER_ENDPOINT"  # as AWS's functions name it
 
 log = logging.getLogger("keyturn_rotators")
@@ -51,7 +50,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> dict[str, st
         token=_text(event, "ClientRequestToken"),
         rotation_token=token if isinstance(token, str) else None,
     )
-    limit = min(context.get_remaining_time_in_millis() / 1000 - MARGIN, LONGEST_STEP)
+    limit = context.get_remaining_time_in_millis() / 1000 - MARGIN
     rotation = Rotation(SecretsManager(_client()), chooser(os.environ), deadline=Deadline.after(limit))
     try:
         result = rotation.run(request)

@@ -73,7 +73,7 @@ def reach(host: str, port: int, *, deadline: Deadline) -> socket.socket:
     try:
         for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
-                return socket.create_connection(address[:2], timeout=deadline.remaining(at_most=CONNECT_WITHIN))
+                return socket.create_connection((str(address[0]), port), timeout=deadline.remaining(at_most=CONNECT_WITHIN))
             except OSError as error:
                 failed = error
                 if deadline.clock() >= deadline.at:

@@ -80,9 +80,10 @@ class OneUser(ABC, Generic[Login, Work]):
             itself, valid = self._valid(lambda valid: (logins.enter_context(self._log_in(valid, context)), valid), wanted, context)
             yield logins.enter_context(self._open(itself, valid, wanted, context))
 
-    def _superuser(self, wanted: Credential, context: Context) -> Credential:
-        """Its login, which is not the user's."""
-        return self._settings.superuser.login(wanted, context, port=self.back_end.port(wanted), users=(wanted.username,))
+    def _superuser(self, wanted: Credential, context: Context, *, port: int | None = None) -> Credential:
+        """Its login, which is not the user's. `port`: where it is not the back end's own."""
+        port = self.back_end.port(wanted) if port is None else port
+        return self._settings.superuser.login(wanted, context, port=port, users=(wanted.username,))
 
     def _log_in(self, valid: Credential, context: Context) -> AbstractContextManager[Login]:
         """As the user itself, with a password that may be the valid one."""

@@ -137,3 +137,12 @@ def test_plaintext_is_refused_by_the_directory_and_told_as_such(alternating: Act
     with pytest.raises(RotationError) as failed:
         alternating.step(Step.SET, token)
     assert failed.value.kind is Kind.TLS
+
+
+@pytest.mark.parametrize("expires", [True, False])
+def test_the_second_users_password_expires_only_where_the_firsts_does(alternating: ActiveDirectoryBench, expires: bool) -> None:
+    name = alternating.current.username
+    alternating.server.shell('samba-tool user setexpiry "$NAME"' + (" --days=30" if expires else " --noexpiry"), NAME=name)
+    alternating.rotate()
+    [control] = alternating.server.read(alternating.clone_dn, "userAccountControl")
+    assert bool(int(control) & 0x10000) is not expires

@@ -1,7 +1,7 @@
 """The lab's client program for domains, at Debian's Samba."""
 
 import pytest
-from tests.host.test_activedirectory_suite import authority, server
+from tests.host.test_activedirectory_suite import server
 from tests.support.login_programs import client, until
 
 from keyturn_lab.backends.samba import DOMAIN, Samba
@@ -9,7 +9,7 @@ from keyturn_lab.ports import free_port
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
-__all__ = ["authority", "server"]  # fixtures
+__all__ = ["server"]  # a fixture
 
 USER, PASSWORD = "visitor", "Throw-away-1"
 

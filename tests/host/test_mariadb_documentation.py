@@ -1,29 +1,21 @@
 """What docs/rotators/mysql.md says is enough, is enough, as far as it is about MariaDB."""
 
-import json
-import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from pymysql.err import MySQLError
 from tests.rotators.bench import SUPERUSER
 from tests.rotators.mysql_benches import MySqlBench, made
 from tests.support.debian import install
-from tests.support.docs import ROOT
+from tests.support.rotator_pages import RotatorPage
 
 from keyturn_lab.backends.mariadb import MariaDb
-from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines.registry import BY_NAME
 from keyturn_rotators.passwords import EXCLUDED
 from keyturn_rotators.rotation import Step
 
 pytestmark = pytest.mark.host
-PAGE = (ROOT / "docs" / "rotators" / "mysql.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+PAGE = RotatorPage("mysql")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +31,7 @@ def bench(server: MariaDb) -> Iterator[MySqlBench]:
     for bench in made(server, "AlternatingUsers"):
         admin = f"documented_{bench.database}"
         granted = f"`{server.granted(bench.database)}`.*"
-        statements = next(block for block in blocks("sql") if "CONNECTION ADMIN" in block)
+        statements = PAGE.block("sql", having="CONNECTION ADMIN")
         for statement in statements.replace("keyturn_admin", admin).replace("orders.*", granted).split(";\n"):
             if statement.strip():
                 bench.own(statement)
@@ -76,17 +68,11 @@ def test_the_policy_of_the_page_allows_the_calls_that_are_made_and_no_others(ben
     bench.rotate()
     bench.step(Step.RETIRE, before)
     bench.step(Step.RESTORE, before)
-    made_calls: dict[str, set[str]] = {"app": set(), "superuser": set()}
-    for action, secret in bench.store.calls:
-        made_calls[secret].add(f"secretsmanager:{action}")
-    policy: dict[str, Any] = json.loads(blocks("json")[1])
-    allowed = [statement["Action"] for statement in policy["Statement"]]
-    assert set(allowed[0]) == made_calls["app"]
-    assert {allowed[1]} == made_calls["superuser"]
+    PAGE.assert_policy_is_for(bench.store.calls)
 
 
 def test_the_secret_of_the_page_is_one_that_the_rotator_reads() -> None:
-    credential = Credential.parse(blocks("json")[0], secret="documented")
+    credential = PAGE.secret()
     assert (credential.username, credential.port(1), credential.tls) == ("app", 3306, True)
     assert BY_NAME[credential.engine].module == "mysql"
     assert credential.superuser_secret is not None

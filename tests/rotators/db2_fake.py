@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/db2-sp-granting-revoking-
 
 import inspect
 import re
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import ibm_db_dbi
-from tests.rotators.fake_server import FakeServer
+from tests.rotators.fake_server import FakeRows, FakeServer, Rows
+
+from keyturn_lab.tcp import shut
 
 REAL_CONNECT = inspect.signature(ibm_db_dbi.connect)
 OPTIONS = frozenset(
@@ -45,7 +46,6 @@ OBJECTS = {
     "TBSPACEAUTH": ("TABLESPACE", 1),
 }
 
-Rows = list[tuple[Any, ...]]
 Object = tuple[str, tuple[str, ...]]
 
 
@@ -84,8 +84,7 @@ class FakeDb2(FakeServer):
         return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        shut(self._listener)
         super().__exit__(kind, error, trace)
 
     def _answer(self) -> None:
@@ -135,12 +134,8 @@ class FakeConnection:
         return FakeCursor(self)
 
     def execute(self, sql: str, params: list[Any]) -> Rows | None:
-        self.server.statements.append(sql)
-        for pattern, statement in STATEMENTS.items():
-            if match := re.fullmatch(pattern, sql):
-                assert sql.count("?") == len(params), "as many parameters as there are places for them"
-                return statement(self, match, params)
-        raise AssertionError(f"the fake does not know the statement {sql}")
+        statement, match = self.server.known(sql, params, among=STATEMENTS, places=sql.count("?"))
+        return statement(self, match, params)
 
     def procedure(self) -> None:
         """RDS's procedures are in RDSADMIN, and for the master user."""
@@ -150,23 +145,18 @@ class FakeConnection:
             raise failed(-551, 'The statement failed because the authorization ID does not have the required authorization. "EXECUTE"')
 
 
-class FakeCursor:
+class FakeCursor(FakeRows):
     """One statement and its rows."""
-
-    description: object = None
 
     def __init__(self, connection: FakeConnection) -> None:
         self._connection = connection
-        self._rows: Rows | None = None
 
     def execute(self, operation: str | None = None, parameters: tuple[Any, ...] | None = None) -> None:
         self._connection.server.life.request()
-        self._rows = self._connection.execute(operation or "", list(parameters or ()))
-        self.description = None if self._rows is None else ("columns",)
+        self.keep(self._connection.execute(operation or "", list(parameters or ())))
 
     def fetchall(self) -> Rows:
-        assert self._rows is not None, "the statement has no rows"
-        return self._rows
+        return self.kept()
 
     def close(self) -> None: ...
 

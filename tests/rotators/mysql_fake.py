@@ -9,11 +9,11 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
+from tests.rotators.fake_server import FakeRows, FakeServer, InABlock, Rows
 from tests.unit.rotators.stores import Life
 
 CACHING = "caching_sha2_password"
@@ -21,7 +21,6 @@ DUAL, CREATE_USER = "APPLICATION_PASSWORD_ADMIN", "CREATE USER"
 RETAIN = r"(?P<retain> RETAIN CURRENT PASSWORD)?"
 ACCESS_DENIED, NEEDS, INCORRECT, MISSING, NOT_ON_PLUGIN_CHANGE, EMPTY, HISTORY = 1045, 1227, 3891, 3892, 3894, 3895, 3638
 
-Rows = list[tuple[Any, ...]]
 Statement = Callable[["FakeMySql", "FakeAccount", re.Match[str], list[str]], Rows]
 
 
@@ -60,31 +59,14 @@ class FakeAccount:
         self.primary, self.plugin = password, plugin
 
 
-class FakeMySql:
-    """The server's state, at a port of its own, so that a host that is down is really one."""
+class FakeMySql(FakeServer):
+    """The server's state."""
 
     version = "8.4.3"
-    servers: dict[int, "FakeMySql"] = {}
 
     def __init__(self, life: Life | None = None) -> None:
-        self.life = life or Life()
+        super().__init__(life)
         self.accounts: list[FakeAccount] = []
-        self.locks: dict[str, object] = {}
-        self.statements: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-
-    def __enter__(self) -> Self:
-        self.servers[self.port] = self
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        del self.servers[self.port]
-        self._listener.close()
-
-    def accept(self) -> None:
-        """Take a connection off the list of those that wait; nothing is ever said over it."""
-        self._listener.accept()[0].close()
 
     def create(self, user: str, password: str, *privileges: str, host: str = "%") -> FakeAccount:
         account = FakeAccount(user=user, host=host, primary=password, privileges=frozenset(privileges))
@@ -114,8 +96,8 @@ class FakeConnection:
 
     def connect(self, sock: socket.socket) -> None:
         with sock:
-            server = FakeMySql.servers.get(sock.getpeername()[1])
-        if server is None:
+            server = FakeServer.at.get(sock.getpeername()[1])
+        if not isinstance(server, FakeMySql):
             raise OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server during query") from TimeoutError("timed out")
         server.accept()
         server.life.request()
@@ -125,41 +107,31 @@ class FakeConnection:
         self._account = server.log_in(self._options["user"], self._options["password"].decode())
 
     def close(self) -> None:
-        for name in [name for name, holder in self._server.locks.items() if holder is self]:
-            del self._server.locks[name]
+        self._server.unlock(self)
 
     def cursor(self) -> "FakeCursor":
         return FakeCursor(self)
 
     def execute(self, sql: str, params: list[str]) -> Rows:
         self._server.life.request()
-        self._server.statements.append(sql)
         if sql == "SELECT GET_LOCK(%s, %s)":
+            self._server.statements.append(sql)
             return [(int(self._server.locks.setdefault(params[0], self) is self),)]
-        for pattern, statement in STATEMENTS.items():
-            if match := re.fullmatch(pattern, sql):
-                assert sql.count("%s") == len(params), "as many parameters as there are places for them"
-                return statement(self._server, self._account, match, params)
-        raise AssertionError(f"the fake does not know the statement {sql}")
+        statement, match = self._server.known(sql, params, among=STATEMENTS, places=sql.count("%s"))
+        return statement(self._server, self._account, match, params)
 
 
-class FakeCursor:
+class FakeCursor(FakeRows, InABlock):
     """One statement and its rows."""
 
     def __init__(self, connection: FakeConnection) -> None:
         self._connection = connection
-        self._rows: Rows = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
     def execute(self, sql: str, params: tuple[str, ...] | None) -> None:
-        self._rows = self._connection.execute(sql, list(params or ()))
+        self.keep(self._connection.execute(sql, list(params or ())))
 
     def fetchall(self) -> Rows:
-        return self._rows
+        return self.kept()
 
 
 def _version(server: FakeMySql, account: FakeAccount, match: re.Match[str], params: list[str]) -> Rows:

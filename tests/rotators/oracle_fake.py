@@ -12,29 +12,25 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import oracledb
-from tests.rotators.fake_server import FakeServer
+from tests.rotators.fake_server import FakeRows, FakeServer, InABlock, Rows
 from tests.rotators.oracle_users import FakeUser, down, failed
 
 REAL_CONNECT = inspect.signature(oracledb.connect_async)
 ID = r'"([^"]+)"'
 
-Rows = list[tuple[Any, ...]]
-
 
 class FakeOracle(FakeServer):
     """The server's state."""
 
-    service = "ORCL"
+    service, elsewhere = "ORCL", "OTHER"  # another database of the same listener, which the same users can enter
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.users: dict[str, FakeUser] = {}
         self.sessions: dict[tuple[int, int, int], FakeConnection] = {}
-        self.locks: dict[int, object] = {}
         self.on_rds = False
         self.has_schema_privileges = False  # from 23ai on
         self.number = 100
@@ -67,16 +63,17 @@ class FakeOracle(FakeServer):
             assert given["ssl_server_dn_match"] is True
             assert given["ssl_context"].check_hostname is True
             raise down(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"))
-        if given["service_name"] != server.service:
+        if given["service_name"] not in (server.service, server.elsewhere):
             raise failed(12514, "Cannot connect to database. Service is not registered with the listener")
-        return FakeConnection(server, given["user"], given["password"])
+        return FakeConnection(server, given["user"], given["password"], given["service_name"])
 
 
 class FakeConnection:
     """What the engine uses of oracledb's AsyncConnection."""
 
-    def __init__(self, server: FakeOracle, user: str, password: str) -> None:
+    def __init__(self, server: FakeOracle, user: str, password: str, service: str = FakeOracle.service) -> None:
         self.user = server.log_in(user, password)
+        self.service = service
         self.server = server
         server.number += 1
         self.key = (server.number, server.number * 7, 1)
@@ -88,8 +85,7 @@ class FakeConnection:
 
     async def close(self) -> None:
         self.server.sessions.pop(self.key, None)
-        for number in [number for number, holder in self.server.locks.items() if holder is self]:
-            del self.server.locks[number]
+        self.server.unlock(self)
 
     def cursor(self, scrollable: bool = False) -> "FakeCursor":
         return FakeCursor(self)
@@ -98,12 +94,8 @@ class FakeConnection:
         if self.key not in self.server.sessions:
             raise failed(28, "your session has been killed")
         sql = " ".join(sql.split())
-        self.server.statements.append(sql)
-        for pattern, statement in STATEMENTS.items():
-            if match := re.fullmatch(pattern, sql):
-                assert len(set(re.findall(r":\d", sql))) == len(params), "as many parameters as there are places for them"
-                return statement(self, match, params)
-        raise AssertionError(f"the fake does not know the statement {sql}")
+        statement, match = self.server.known(sql, params, among=STATEMENTS, places=len(set(re.findall(r":\d", sql))))
+        return statement(self, match, params)
 
     def need(self, right: str, code: int = 1031, text: str = "insufficient privileges") -> None:
         if right not in self.user.may:
@@ -114,28 +106,18 @@ class FakeConnection:
         return self.server.users.get(name)
 
 
-class FakeCursor:
+class FakeCursor(FakeRows, InABlock):
     """One statement and its rows."""
-
-    description: object = None
 
     def __init__(self, connection: FakeConnection) -> None:
         self._connection = connection
-        self._rows: Rows | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
     async def execute(self, statement: str | None, parameters: list[Any] | None = None) -> None:
         self._connection.server.life.request()
-        self._rows = self._connection.execute(statement or "", list(parameters or []))
-        self.description = None if self._rows is None else ("columns",)
+        self.keep(self._connection.execute(statement or "", list(parameters or [])))
 
     async def fetchall(self) -> Rows:
-        assert self._rows is not None, "DPY-1003: the executed statement does not return rows"
-        return self._rows
+        return self.kept()
 
     async def callfunc(self, name: str, return_type: Any, parameters: list[Any] | None = None) -> Any:
         self._connection.server.life.request()
@@ -213,6 +195,10 @@ def _kill_of_rds(it: FakeConnection, match: re.Match[str], params: list[Any]) ->
     if not it.server.on_rds:
         raise failed(6550, "identifier 'RDSADMIN.RDSADMIN_UTIL' must be declared")
     it.server.sessions.pop((params[0], params[1], 1), None)
+
+
+def _database(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
+    return [("UNIQUE", it.service)]
 
 
 def _status(it: FakeConnection, match: re.Match[str], params: list[Any]) -> Rows:
@@ -323,6 +309,7 @@ BY = r'IDENTIFIED BY "(?P<password>[^"]+)"'
 ON = r'(?:(?P<kind>DIRECTORY|EDITION|USER) |"(?P<owner>[^"]+)"\.)"(?P<table>[^"]+)"'
 PRIVILEGE = r'(?:"(?P<role>[^"]+)"|(?P<privilege>[A-Z0-9 ]+?))'
 STATEMENTS: dict[str, Statement] = {
+    r"SELECT SYS_CONTEXT\('USERENV', 'DB_UNIQUE_NAME'\), SYS_CONTEXT\('USERENV', 'CON_NAME'\) FROM dual": _database,
     r"SELECT SYSDATE FROM dual": lambda it, match, params: [("now",)],
     rf'ALTER USER {USER} {BY}(?: REPLACE "(?P<old>[^"]+)")?(?P<unlock> ACCOUNT UNLOCK)?': _identified,
     rf"ALTER USER {ID} EXPIRE PASSWORD ROLLOVER PERIOD": _end_rollover,

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pg8000.exceptions import DatabaseError, InterfaceError
-from pg8000.native import Connection
 from tests.rotators.bench import SUPERUSER, Bench, Held
+from tests.rotators.postgres_sessions import Session, is_let_in
 from tests.rotators.proxies import MortalProxy
 from tests.unit.rotators.stores import Life
 
@@ -19,34 +18,6 @@ from keyturn_rotators.engines.redshift.passwords import FORBIDDEN, LONGEST
 PAGE = Path(__file__).parents[2] / "docs/rotators/redshift.md"
 PASSWORD = "First-password-of-the-app-1"
 ADMIN_PASSWORD = "Password-of-the-admin-1"
-REFUSED = ("28P01", "28000")  # SQLSTATE: wrong password, may not log in
-
-
-class Session(Held):
-    """A connection of the application, not by way of the proxies."""
-
-    def __init__(self, redshift: RedshiftStandIn, credential: Credential) -> None:
-        self._connection = Connection(
-            credential.username,
-            password=credential.password,
-            host=redshift.host,
-            port=redshift.server_port,
-            database=credential.database("?"),
-            ssl_context=False,
-        )
-
-    def is_alive(self) -> bool:
-        try:
-            self._connection.run("SELECT 1")
-        except (DatabaseError, InterfaceError):
-            return False
-        return True
-
-    def close(self) -> None:
-        try:
-            self._connection.close()
-        except InterfaceError:
-            return  # it was ended
 
 
 class StandInBench(Bench):
@@ -73,16 +44,10 @@ class StandInBench(Bench):
         return self.server.execute(sql, *params, database=self.database, user=user, password=password)
 
     def can_login(self, credential: Credential) -> bool:
-        try:
-            self.run("SELECT 1", user=credential.username, password=credential.password)
-        except DatabaseError as refused:
-            if refused.args[0]["C"] not in REFUSED:
-                raise
-            return False
-        return True
+        return is_let_in(lambda: self.run("SELECT 1", user=credential.username, password=credential.password))
 
     def hold(self, credential: Credential) -> Held:
-        return Session(self.server, credential)
+        return Session(self.server.host, self.server.server_port, credential)
 
 
 def superuser_statements() -> list[str]:

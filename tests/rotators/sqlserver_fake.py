@@ -10,11 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytds
-from tests.rotators.fake_server import FakeServer
+from tests.rotators.fake_server import FakeRows, FakeServer, InABlock, Rows
 
 from keyturn_rotators.engines.sqlserver.transport import NoTls
 
@@ -32,7 +31,6 @@ FIXED_ROLES = frozenset({"sysadmin", "securityadmin", "processadmin", "setupadmi
 CLASSES = {"LOGIN": "SERVER_PRINCIPAL", "OBJECT": "OBJECT_OR_COLUMN", "ROLE": "DATABASE_ROLE", "USER": "SQL_USER"}  # or as they are called
 LEAST = frozenset({"ALTER ANY LOGIN", "VIEW ANY DEFINITION", "VIEW SERVER STATE", "ALTER ANY CONNECTION"})
 
-Rows = list[tuple[Any, ...]]
 Permission = tuple[str, str, str, str | None, str | None, str | None]  # class, permission, state, schema, name, column
 
 
@@ -89,7 +87,6 @@ class FakeSqlServer(FakeServer):
         self.databases: dict[str, FakeDatabase] = defaultdict(FakeDatabase, {"master": FakeDatabase(), "msdb": FakeDatabase()})
         self.guests = {"master", "msdb"}
         self.sessions: dict[int, FakeConnection] = {}
-        self.locks: dict[str, object] = {}
         self.shortest = 0
         self.number = 50
 
@@ -137,8 +134,7 @@ class FakeConnection:
 
     def close(self) -> None:
         self.server.sessions.pop(self.number, None)
-        for name in [name for name, holder in self.server.locks.items() if holder is self]:
-            del self.server.locks[name]
+        self.server.unlock(self)
         if self._sock:
             self._sock.close()
 
@@ -149,12 +145,8 @@ class FakeConnection:
         if self.number not in self.server.sessions:
             raise failed(KILLED, "Cannot continue the execution because the session is in the kill state.")
         sql = " ".join(sql.split())
-        self.server.statements.append(sql)
-        for pattern, statement in STATEMENTS.items():
-            if match := re.fullmatch(pattern, sql):
-                assert sql.count("%s") == len(params), "as many parameters as there are places for them"
-                return statement(self, match, params)
-        raise AssertionError(f"the fake does not know the statement {sql}")
+        statement, match = self.server.known(sql, params, among=STATEMENTS, places=sql.count("%s"))
+        return statement(self, match, params)
 
     def need(self, right: str) -> None:
         if right not in self.login.may:
@@ -165,28 +157,18 @@ class FakeConnection:
             raise failed(15151, "Cannot alter it, because it does not exist or you do not have permission.")
 
 
-class FakeCursor:
+class FakeCursor(FakeRows, InABlock):
     """One batch and its rows."""
-
-    description: object = None
 
     def __init__(self, connection: FakeConnection) -> None:
         self._connection = connection
-        self._rows: Rows | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
     def execute(self, operation: str, params: tuple[Any, ...] | None = ()) -> None:
         self._connection.server.life.request()
-        self._rows = self._connection.execute(operation, list(params or ()))
-        self.description = None if self._rows is None else ("columns",)
+        self.keep(self._connection.execute(operation, list(params or ())))
 
     def fetchall(self) -> Rows:
-        assert self._rows is not None, "Previous statement didn't produce any results"
-        return self._rows
+        return self.kept()
 
 
 Statement = Callable[[FakeConnection, re.Match[str], list[Any]], Rows | None]

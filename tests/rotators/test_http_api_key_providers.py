@@ -71,7 +71,7 @@ def test_the_new_key_may_do_what_the_old_one_may(bench: ScriptedBench) -> None:
     assert granted[0] == granted[1]
 
 
-RESTRICTED = {
+RESTRICTED: dict[str, dict[str, object]] = {
     "cloudflare-account-token": {"condition": {"request_ip": {"in": ["192.0.2.0/24"], "not_in": ["192.0.2.1/32"]}}},
     "datadog-api-key": {"remote_config_read_enabled": False},
 }

@@ -2,12 +2,11 @@
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
+from tests.rotators.scripted_server import Script, ScriptedServer
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
@@ -21,25 +20,6 @@ from keyturn_rotators.network import Place
 CANARY = "canary-of-the-key"
 ADMIN_CANARY = "canary-of-the-administrator"
 SLACK = 30.0  # seconds that a busy machine may take on top
-Serve = Callable[[socket.socket], None]
-
-
-@contextmanager
-def server(serve: Serve) -> Iterator[int]:
-    """Hand the first connection to `serve`. Yields the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            with suppress(OSError), listener.accept()[0] as connection:
-                connection.settimeout(30)
-                serve(connection)
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        thread.join(30)
 
 
 def asked(port: int, *, within: float = 30.0, call: Call | None = None) -> Answer:
@@ -48,15 +28,15 @@ def asked(port: int, *, within: float = 30.0, call: Call | None = None) -> Answe
     return send(origin, request, deadline=Deadline.after(within), place=Place(secret="app", host=str(origin)))
 
 
-def failure(serve: Serve, *, within: float = 30.0) -> RotationError:
-    with server(serve) as port, pytest.raises(RotationError) as failed:
-        asked(port, within=within)
+def failure(serve: Script, *, within: float = 30.0) -> RotationError:
+    with ScriptedServer(serve) as server, pytest.raises(RotationError) as failed:
+        asked(server.port, within=within)
     assert CANARY not in str(failed.value)
     assert failed.value.__suppress_context__ or failed.value.__context__ is None
     return failed.value
 
 
-def answering(content: bytes) -> Serve:
+def answering(content: bytes) -> Script:
     def serve(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(content)
@@ -132,30 +112,30 @@ def http(status: int, content: object) -> bytes:
 
 
 def test_what_the_provider_says_to_a_refusal_is_told_without_what_was_sent() -> None:
-    with server(answering(http(422, {"error": f"the key\n{CANARY} is too old"}))) as port:
-        error = called(declared(port), "test")
+    with ScriptedServer(answering(http(422, {"error": f"the key\n{CANARY} is too old"}))) as server:
+        error = called(declared(server.port), "test")
     assert "(the key *** is too old)" in str(error)
     assert "422" in str(error)
 
 
 def test_the_administrators_password_is_not_told_however_it_is_echoed() -> None:
     encoded = "a2V5dHVybjpjYW5hcnktb2YtdGhlLWFkbWluaXN0cmF0b3I="
-    with server(answering(http(403, {"error": f"{ADMIN_CANARY} Basic {encoded}"}))) as port:
-        error = called(declared(port), "create")
+    with ScriptedServer(answering(http(403, {"error": f"{ADMIN_CANARY} Basic {encoded}"}))) as server:
+        error = called(declared(server.port), "create")
     assert "(*** Basic ***)" in str(error)
     assert "secret superuser" in str(error)
 
 
 @pytest.mark.parametrize("content", [{"error": {"deep": "x" * 5000}}, {"error": "x" * 5000}, {"other": 1}, ["error"], "text"])
 def test_whatever_a_refusal_says_the_message_stays_short(content: object) -> None:
-    with server(answering(http(500, content))) as port:
-        assert len(str(called(declared(port), "test"))) < 600
+    with ScriptedServer(answering(http(500, content))) as server:
+        assert len(str(called(declared(server.port), "test"))) < 600
 
 
 def test_an_answer_that_was_hoped_for_is_never_quoted() -> None:
     made = {"key": "canary-of-the-new-key", "error": "canary-of-the-new-key"}
-    with server(answering(http(201, made))) as port:
-        error = called(declared(port), "create")
+    with ScriptedServer(answering(http(201, made))) as server:
+        error = called(declared(server.port), "create")
     assert "canary" not in str(error)
 
 
@@ -164,8 +144,8 @@ def test_an_answer_that_was_hoped_for_is_never_quoted() -> None:
     [(400, Kind.POLICY), (401, Kind.AUTHENTICATION), (403, Kind.PERMISSION), (302, Kind.POLICY), (500, Kind.SERVER), (418, Kind.POLICY)],
 )
 def test_a_refusal_is_sorted_by_who_can_mend_it(status: int, kind: Kind) -> None:
-    with server(answering(http(status, {}))) as port:
-        assert called(declared(port), "create").kind is kind
+    with ScriptedServer(answering(http(status, {}))) as server:
+        assert called(declared(server.port), "create").kind is kind
 
 
 def test_a_body_is_encoded_and_no_value_ends_it() -> None:
@@ -176,8 +156,8 @@ def test_a_body_is_encoded_and_no_value_ends_it() -> None:
             seen.append(connection.recv(65536))
         connection.sendall(http(201, {"key": "x"}))
 
-    with server(keep) as port:
-        provider = declared(port, create={"path": "/keys", "form": {"a": "{secret:odd}", "z": "END"}, "answer": {"api_key": "/key"}})
+    with ScriptedServer(keep) as server:
+        provider = declared(server.port, create={"path": "/keys", "form": {"a": "{secret:odd}", "z": "END"}, "answer": {"api_key": "/key"}})
         admin = Credential({"user": "u", "password": "p"}, secret="superuser")
         secret = Credential({"api_key": "k", "odd": "1&admin=true\r\n ü", "ssl": False}, secret="app")
         values = Values(provider="scripted", current=secret, secret=secret, admin=lambda: admin)
@@ -213,8 +193,8 @@ def test_a_url_that_is_none_is_refused_and_not_shown(url: str) -> None:
     "header", ["Retry-After: \xb2", "Retry-After: soon", "Retry-After: Mon, 01 Jan 0001 00:00:00 -0000", "Content-Length: \xb2"]
 )
 def test_a_header_that_is_no_number_and_no_date_counts_as_none(header: str) -> None:
-    with server(answering(f"HTTP/1.1 429 Later\r\n{header}\r\n\r\n{{}}".encode("latin-1"))) as port:
-        answer = asked(port)
+    with ScriptedServer(answering(f"HTTP/1.1 429 Later\r\n{header}\r\n\r\n{{}}".encode("latin-1"))) as server:
+        answer = asked(server.port)
     assert answer.status == 429
     assert not answer.retry_after
 

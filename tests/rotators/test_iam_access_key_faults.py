@@ -1,5 +1,6 @@
 """What is particular to access keys: whose they are, what may be deleted, and how late AWS learns of a change."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines import chooser
 from keyturn_rotators.engines.iam_access_key import Overlap, overlap
 from keyturn_rotators.engines.iam_access_key.record import Record
+from keyturn_rotators.engines.iam_access_key.service import Listed, Service
 from keyturn_rotators.errors import Kind, RotationError, Unsupported
 from keyturn_rotators.rotation import ROTATION, Step
 from keyturn_rotators.versions import PENDING, VersionMissing
@@ -214,6 +216,20 @@ def test_a_key_that_aws_learns_of_late_is_waited_for_and_so_is_its_end(bench: Ia
     bench.step(Step.RETIRE, old_version)
     bench.step(Step.RESTORE, old_version)
     assert bench.can_login(bench.version(old_version))
+
+
+def test_a_new_key_that_iam_lists_late_is_waited_for(bench: IamBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = bench.store.start(APP)
+    bench.step(Step.CREATE, token)
+    late, whole, new = itertools.count(), Service.listed, bench.pending.text("AccessKeyId")
+
+    def listed(service: Service) -> list[Listed]:
+        keys = whole(service)
+        return keys if next(late) > 2 else [each for each in keys if each.id != new]
+
+    monkeypatch.setattr(Service, "listed", listed)
+    bench.step(Step.SET, token)
+    assert next(late) > 2
 
 
 def test_a_key_that_aws_does_not_learn_of_in_time_fails_the_step_and_nothing_else(bench: IamBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 import pytest
 from nacl.signing import SigningKey
 from pymysql import _auth
+from tests.rotators.scripted_server import ScriptedServer
 from tests.support.eventually import WITHIN
 
+from keyturn_lab.tcp import exactly
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mysql import ed25519
@@ -43,43 +45,21 @@ class Conversation:
         self._connection.sendall(len(payload).to_bytes(3, "little") + bytes([self._number]) + payload)
 
     def hear(self) -> bytes:
-        head = self._exactly(4)
+        head = exactly(self._connection, 4)
         self._number = head[3] + 1
-        return self._exactly(int.from_bytes(head[:3], "little"))
+        return exactly(self._connection, int.from_bytes(head[:3], "little"))
 
     def next_statement(self) -> bytes:
         self._number = 0
         return self.hear()
 
-    def _exactly(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            more = self._connection.recv(length - len(data))
-            if not more:
-                raise ConnectionError
-            data += more
-        return data
-
 
 @contextmanager
 def server(script: Callable[[Conversation], None]) -> Iterator[Credential]:
-    """A credential for a server with that script, one connection long."""
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(WITHIN)
-            try:
-                script(Conversation(connection))
-            except (ConnectionError, TimeoutError):
-                return
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        place = {"engine": "mysql", "host": "127.0.0.1", "port": listener.getsockname()[1], "ssl": False}
+    """A credential for a server with that script."""
+    with ScriptedServer(lambda client: script(Conversation(client))) as running:
+        place = {"engine": "mysql", "host": running.host, "port": running.port, "ssl": False}
         yield Credential(place | {"username": "app", "password": PASSWORD}, secret="app")
-        thread.join(WITHIN)
 
 
 def login_failure(script: Callable[[Conversation], None], *, within: float = WITHIN) -> RotationError:

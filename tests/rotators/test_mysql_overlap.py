@@ -6,17 +6,18 @@ import pytest
 from tests.rotators.bench import APP, BY_SUPERUSER, COMMON, SUPERUSER, Bench, Capability
 from tests.rotators.mysql_fake import CREATE_USER, DUAL, FakeConnection, FakeMySql
 from tests.rotators.suite import EngineSuite
+from tests.rotators.two_passwords import TwoPasswords, TwoPasswordsBench
 from tests.unit.rotators.stores import Life
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engines.mysql import connection
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import ROTATION, Step
+from keyturn_rotators.rotation import Step
 
 PASSWORD, ADMIN_PASSWORD = "first-password-of-the-app", "password-of-the-admin"
 
 
-class FakeBench(Bench):
+class FakeBench(TwoPasswordsBench):
     def __init__(self, server: FakeMySql, *, strategy: str, by_superuser: bool) -> None:
         self.server = server
         self.app = server.create("app", PASSWORD, *([] if by_superuser else [DUAL]))
@@ -25,6 +26,10 @@ class FakeBench(Bench):
         value = place | {"username": "app", "password": PASSWORD} | ({"masterarn": SUPERUSER} if by_superuser else {})
         super().__init__(server.life, value, superuser=place | {"username": "admin", "password": ADMIN_PASSWORD})
         self.environ = {"KEYTURN_STRATEGY": strategy}
+
+    @property
+    def older(self) -> str | None:
+        return self.app.secondary
 
     def can_login(self, credential: Credential) -> bool:
         return self.app.takes(credential.password)
@@ -71,24 +76,8 @@ def test_a_user_who_must_say_its_current_password_says_it(server: FakeMySql, str
         assert bench.can_login(bench.current)
 
 
-def test_a_rotation_given_up_after_set_does_not_cost_the_current_password_in_the_next(overlap: FakeBench) -> None:
-    before = overlap.current
-    overlap.steps(ROTATION[:2], overlap.store.start(APP))
-    assert overlap.app.secondary == before.password, "the current password is the secondary one, which the next would push out"
-    token = overlap.store.start(APP)
-    overlap.steps(ROTATION[:2], token)
-    assert overlap.can_login(before)
-    assert overlap.can_login(overlap.pending)
-
-
-def test_retiring_after_a_promotion_that_was_taken_back_leaves_the_current_password(overlap: FakeBench) -> None:
-    first = overlap.current_version()
-    second = overlap.rotate()
-    overlap.promote(first)
-    overlap.step(Step.RETIRE, second)
-    assert overlap.can_login(overlap.current)
-    assert not overlap.can_login(overlap.version(second))
-    assert overlap.app.secondary is None
+class TestTwoPasswords(TwoPasswords):
+    """The primary and the secondary one."""
 
 
 def test_a_user_without_the_right_to_two_passwords_is_told_what_it_lacks(overlap: FakeBench) -> None:

@@ -46,7 +46,7 @@ def failure(bench: OAuthBench, step: Step, token: str | None = None) -> Rotation
 
 def test_an_update_says_again_what_is_registered_and_nothing_that_is_the_servers(bench: OAuthBench) -> None:
     bench.rotate()
-    assert bench.server.updates == [METADATA | {"client_id": bench.client.id}]
+    assert bench.server.updates == [{**METADATA, "client_id": bench.client.id}]
     assert bench.client.metadata == METADATA
 
 

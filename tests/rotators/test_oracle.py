@@ -9,11 +9,12 @@ from tests.rotators.bench import APP, BY_SUPERUSER, COMMON, IN_TURN, SUPERUSER, 
 from tests.rotators.oracle_fake import FakeConnection, FakeOracle
 from tests.rotators.oracle_users import LEAST, FakeUser
 from tests.rotators.suite import EngineSuite
+from tests.rotators.two_passwords import TwoPasswords, TwoPasswordsBench
 from tests.unit.rotators.stores import Life
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.rotation import ROTATION, Step
+from keyturn_rotators.rotation import Step
 from keyturn_rotators.versions import PENDING
 
 PASSWORD, ADMIN_PASSWORD = "First-password-of-the-app", "Password-of-the-admin"
@@ -36,7 +37,7 @@ class Session(Held):
         asyncio.run(self._connection.close())
 
 
-class OracleBench(Bench):
+class OracleBench(TwoPasswordsBench):
     """The user `app`; the admin is the one of the documentation."""
 
     longest_password = 30
@@ -51,6 +52,10 @@ class OracleBench(Bench):
         value = place | {"username": "app", "password": PASSWORD} | ({"masterarn": SUPERUSER} if by_superuser else {})
         super().__init__(server.life, value, superuser=place | {"username": "admin", "password": ADMIN_PASSWORD})
         self.environ = {"KEYTURN_STRATEGY": strategy}
+
+    @property
+    def older(self) -> str | None:
+        return self.app.first
 
     def can_login(self, credential: Credential) -> bool:
         try:
@@ -116,23 +121,8 @@ class TestAlternatingUsers(OnTheFake):
 # two passwords
 
 
-def test_a_rotation_given_up_after_set_does_not_cost_the_current_password_in_the_next(overlap: OracleBench) -> None:
-    before = overlap.current
-    for _ in range(2):
-        overlap.steps(ROTATION[:2], overlap.store.start(APP))
-        assert overlap.app.first == before.password
-        assert overlap.can_login(before)
-        assert overlap.can_login(overlap.pending)
-
-
-def test_retiring_after_a_promotion_that_was_taken_back_leaves_the_current_password(overlap: OracleBench) -> None:
-    first = overlap.current_version()
-    second = overlap.rotate()
-    overlap.promote(first)
-    overlap.step(Step.RETIRE, second)
-    assert overlap.can_login(overlap.current)
-    assert not overlap.can_login(overlap.version(second))
-    assert overlap.app.first is None
+class TestTwoPasswords(TwoPasswords):
+    """The first and the latest one, in a rollover period."""
 
 
 @pytest.mark.parametrize("rollover", ["0", "DEFAULT", None])
@@ -280,6 +270,25 @@ def test_a_superuser_that_lacks_a_right_is_told_which(alternating: OracleBench, 
     alternating.server.users["ADMIN"].may = LEAST - {right}
     error = alternating.failure_of_set()
     assert (error.kind, grant in error.check) == (Kind.PERMISSION, True)
+
+
+@pytest.mark.parametrize("strategy", ["SingleUser", "AlternatingUsers"])
+def test_a_superuser_of_another_database_changes_nobody_of_the_same_name_there(server: FakeOracle, strategy: str) -> None:
+    bench = OracleBench(server, strategy=strategy, by_superuser=True)
+    bench.edit(SUPERUSER, dbname=server.elsewhere)
+    error = bench.failure_of_set()
+    assert (error.kind, "another database" in str(error)) == (Kind.POLICY, True)
+    assert bench.can_login(bench.current)
+    assert not bench.can_login(bench.pending)
+
+
+@pytest.mark.parametrize("strategy", ["SingleUser", "AlternatingUsers"])
+def test_a_superusers_secret_as_rds_makes_it_names_no_service(server: FakeOracle, strategy: str) -> None:
+    bench = OracleBench(server, strategy=strategy, by_superuser=True)
+    bench.edit(SUPERUSER, host=None, port=None, dbname=None, engine=None)
+    bench.environ["KEYTURN_SUPERUSER_HOST"] = "127.0.0.1"
+    bench.rotate()
+    assert bench.can_login(bench.current)
 
 
 # sessions

@@ -2,8 +2,6 @@
 
 import asyncio
 import inspect
-import socket
-import threading
 from collections.abc import Iterator
 
 import oracledb
@@ -11,6 +9,7 @@ import pytest
 from tests.rotators.drivers import PASSWORD, Driver, DriverCases
 from tests.rotators.oracle_fake import FakeConnection, FakeCursor, FakeOracle
 from tests.rotators.oracle_users import FakeUser, failed
+from tests.rotators.scripted_server import ScriptedServer, saying
 
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.oracle.connection import Session, identifier, logs_in, user_name
@@ -32,15 +31,8 @@ class TestDriver(DriverCases):
 
 
 def test_a_server_without_tls_is_told_as_such() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as plain:
-
-        def answer() -> None:
-            with plain.accept()[0] as client:
-                client.recv(4096)
-                client.sendall(b"no TLS here")
-
-        threading.Thread(target=answer, daemon=True).start()
-        assert ORACLE.refusal(ORACLE.login(plain.getsockname()[1])).kind is Kind.TLS
+    with ScriptedServer(saying(b"no TLS here")) as plain:
+        assert ORACLE.refusal(ORACLE.login(plain.port)).kind is Kind.TLS
 
 
 def test_the_fakes_connection_and_cursor_have_the_drivers_names_and_parameters() -> None:

@@ -18,6 +18,7 @@ from tests.unit.rotators.stores import Life
 
 from keyturn_rotators.cli import main
 from keyturn_rotators.credential import Credential
+from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 from keyturn_rotators.versions import PENDING
@@ -125,6 +126,27 @@ def test_a_folder_that_is_not_mounted_is_told_as_such(bench: HtpasswdBench) -> N
     with pytest.raises(RotationError, match="out of reach") as failed:
         bench.rotate()
     assert failed.value.kind is Kind.NETWORK
+
+
+def test_a_folder_that_cannot_be_written_is_told_as_such(bench: HtpasswdBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("of the back end")
+
+    monkeypatch.setattr("htpasswd_rotator.os.replace", full)
+    with pytest.raises(RotationError, match=r"cannot be written \(OSError\)") as failed:
+        bench.rotate()
+    assert failed.value.kind is Kind.PERMISSION
+
+
+def test_a_lock_that_somebody_keeps_is_waited_for_within_the_steps_time(module: ModuleType, tmp_path: Path) -> None:
+    with (
+        module.locked(tmp_path, Deadline.after(60)),
+        pytest.raises(RotationError, match="time limit"),
+        module.locked(tmp_path, Deadline.after(0.3)),
+    ):
+        raise AssertionError("two have the lock")
+    with module.locked(tmp_path, Deadline.after(60)):
+        assert (tmp_path / ".rotator.lock").exists()
 
 
 PROGRAM = """

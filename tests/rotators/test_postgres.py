@@ -4,9 +4,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from pg8000.exceptions import DatabaseError, InterfaceError
-from pg8000.native import Connection
-from tests.rotators.bench import COMMON, IN_TURN, SUPERUSER, Bench, Held
+from tests.rotators.bench import COMMON, IN_TURN, SUPERUSER, Bench
+from tests.rotators.postgres_sessions import Session, is_let_in
 from tests.rotators.proxies import MortalProxy
 from tests.rotators.suite import EngineSuite
 from tests.unit.rotators.stores import Life
@@ -16,37 +15,6 @@ from keyturn_rotators.credential import Credential
 
 PASSWORD = "first-password-of-the-app"
 ADMIN_PASSWORD = "password-of-the-admin"
-REFUSED = ("28P01", "28000")  # SQLSTATE: wrong password, may not log in
-
-
-class Session(Held):
-    """A connection of the application, not by way of the proxy."""
-
-    def __init__(self, pg: Postgres, credential: Credential) -> None:
-        self._connection = Connection(
-            credential.username,
-            password=credential.password,
-            host=pg.host,
-            port=pg.port,
-            database=credential.database("?"),
-            ssl_context=False,
-        )
-
-    def run(self, sql: str) -> None:
-        self._connection.run(sql)
-
-    def is_alive(self) -> bool:
-        try:
-            self.run("SELECT 1")
-        except (DatabaseError, InterfaceError, OSError):  # OSError: the server was gone before its farewell was read
-            return False
-        return True
-
-    def close(self) -> None:
-        try:
-            self._connection.close()
-        except (InterfaceError, OSError):
-            return  # it was ended
 
 
 class PostgresBench(Bench):
@@ -63,16 +31,11 @@ class PostgresBench(Bench):
         self.environ = {"KEYTURN_STRATEGY": strategy}
 
     def can_login(self, credential: Credential) -> bool:
-        try:
-            self._pg.execute("SELECT 1", user=credential.username, password=credential.password, database=credential.database("?"))
-        except DatabaseError as refused:
-            if refused.args[0]["C"] not in REFUSED:
-                raise
-            return False
-        return True
+        login = {"user": credential.username, "password": credential.password, "database": credential.database("?")}
+        return is_let_in(lambda: self._pg.execute("SELECT 1", **login))
 
     def hold(self, credential: Credential) -> Session:
-        return Session(self._pg, credential)
+        return Session(self._pg.host, self._pg.port, credential)
 
 
 def made(pg: Postgres, strategy: str) -> Iterator[PostgresBench]:

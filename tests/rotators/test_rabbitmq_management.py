@@ -2,17 +2,22 @@
 
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests.unit.rotators.stores import DictionaryStore
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engine import Context
+from keyturn_rotators.engines.rabbitmq import management
 from keyturn_rotators.engines.rabbitmq import users as rabbitmq_users
 from keyturn_rotators.engines.rabbitmq.management import Management
 from keyturn_rotators.engines.rabbitmq.users import Users
+from keyturn_rotators.engines.rabbitmq.work import Settings
 from keyturn_rotators.errors import Kind, RotationError
 
 
@@ -73,8 +78,8 @@ def api() -> Iterator[Api]:
 @pytest.fixture
 def users(api: Api) -> Iterator[Users]:
     fields = {"host": "127.0.0.1", "port": api.server_address[1], "ssl": False, "username": "admin", "password": "of-the-admin"}
-    with Management(Credential(fields), deadline=Deadline.after(60)) as management:
-        yield Users(management)
+    with Management(Credential(fields), deadline=Deadline.after(60)) as session:
+        yield Users(session)
 
 
 def test_a_proxy_that_closes_each_connection_is_asked_by_a_new_one(users: Users) -> None:
@@ -95,3 +100,26 @@ def test_a_user_who_may_not_come_back_is_looked_at_until_it_has_no_connection(
     assert failed.value.kind is Kind.SERVER
     api.connects_again = False
     users.end_connections("app", deadline=Deadline.after(60))
+
+
+@pytest.mark.parametrize(("app", "admin", "port"), [(True, False, 15672), (False, True, 15671)])
+def test_the_administrators_port_follows_from_its_own_ssl(monkeypatch: pytest.MonkeyPatch, app: bool, admin: bool, port: int) -> None:
+    reached: list[int] = []
+
+    def connect(credential: Credential, *, port: int, deadline: Deadline) -> socket.socket:
+        reached.append(credential.port(port) or port)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(management, "connect", connect)
+    common = {"host": "queue.example", "username": "app", "password": "of-the-app"}
+    store = DictionaryStore(
+        app=json.dumps(common | {"ssl": app, "port": 5671, "masterarn": "admin"}),
+        admin=json.dumps(common | {"ssl": admin, "username": "admin"}),
+    )
+    context = Context(store, "app", Deadline.after(60))
+    with (
+        pytest.raises(RotationError, match=f"queue.example:{port}/api"),
+        Settings.from_environment({}).users(context.current(), context, changed=("app",)),
+    ):
+        raise AssertionError("nobody listens")
+    assert reached == [port]

@@ -14,7 +14,7 @@ from tests.support.login_programs import until
 
 from keyturn_lab.backends.redis import Redis
 from keyturn_rotators.engines.redis.company import refuse_one_of_several
-from keyturn_rotators.engines.redis.connection import Session
+from keyturn_rotators.engines.redis.connection import Refusal, Session
 from keyturn_rotators.engines.redis.users import Users
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place
@@ -191,6 +191,15 @@ class Node:
 def test_a_node_of_a_cluster_is_left_alone() -> None:
     with pytest.raises(RotationError, match=r"node of a cluster.*KEYTURN_REDIS_ONE_OF_SEVERAL=true"):
         refuse_one_of_several(cast(Session, Node()))
+
+
+@pytest.mark.parametrize(
+    "said", ["ERR unknown command 'ACL', with args beginning with: 'SETUSER'", "ERR wrong number of arguments for 'auth' command"]
+)
+def test_a_server_without_users_of_its_own_is_told_as_such(said: str) -> None:
+    refusal = Refusal(said, Place(host="127.0.0.1:6379"), doing="ACL SETUSER")
+    assert refusal.kind is Kind.POLICY
+    assert "elasticache" in refusal.check
 
 
 class Crowded:

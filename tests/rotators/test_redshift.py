@@ -1,19 +1,16 @@
 """Redshift through the common suite, against a stand-in: a PostgreSQL that Redshift's driver talks to, in Redshift's grammar."""
 
 import io
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.rotators.bench import APP, COMMON, IN_TURN, Bench
 from tests.rotators.redshift_bench import StandInBench, stand_in
+from tests.rotators.scripted_server import ScriptedServer, asking_for_scram, asking_in_the_clear, offering_tls, refusing_plaintext
 from tests.rotators.suite import EngineSuite
 
 from keyturn_lab.aws.workers import runtime_directory
@@ -93,29 +90,27 @@ def test_no_policy_makes_a_password_that_redshift_would_refuse_at_every_attempt(
 
 def test_the_password_is_never_handed_over_in_the_clear_without_tls(single: StandInBench) -> None:
     heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_ask_in_the_clear, args=(listener, heard), daemon=True).start()
-        single.edit(APP, port=listener.getsockname()[1])
+    with ScriptedServer(asking_in_the_clear(heard)) as other:
+        single.edit(APP, port=other.port)
         with pytest.raises(RotationError, match="in the clear") as refused:
             single.rotate()
     assert refused.value.kind is Kind.POLICY
+    assert heard
     assert not [data for data in heard if single.current.password.encode() in data]
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_trusted(single: StandInBench, authority: Authority) -> None:
     context = authority.issue("server", common_name="redshift", hosts=["127.0.0.1"]).server_context()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_offer_tls, args=(listener, context), daemon=True).start()
-        single.edit(APP, port=listener.getsockname()[1], ssl=True)
+    with ScriptedServer(offering_tls(context)) as other:
+        single.edit(APP, port=other.port, ssl=True)
         with pytest.raises(RotationError, match="certificate is not trusted") as refused:
             single.rotate()
     assert refused.value.kind is Kind.TLS
 
 
 def test_a_cluster_that_requires_tls_is_told_as_such(single: StandInBench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_refuse_plaintext, args=(listener,), daemon=True).start()
-        single.edit(APP, port=listener.getsockname()[1])
+    with ScriptedServer(refusing_plaintext()) as other:
+        single.edit(APP, port=other.port)
         with pytest.raises(RotationError, match="no pg_hba") as refused:
             single.rotate()
     assert refused.value.kind is Kind.TLS
@@ -125,10 +120,9 @@ def test_a_cluster_that_requires_tls_is_told_as_such(single: StandInBench) -> No
 def test_a_server_that_asks_for_scram_has_not_refused_the_password(single: StandInBench) -> None:
     old = single.current_version()
     single.rotate()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_ask_for_scram, args=(listener,), daemon=True).start()
+    with ScriptedServer(asking_for_scram()) as other:
         for version in (old, single.current_version()):
-            moved = single.version(version).replaced(port=listener.getsockname()[1])
+            moved = single.version(version).replaced(port=other.port)
             single.store.values[APP][version] = moved.to_json()
         with pytest.raises(RotationError, match="SCRAM") as refused:
             single.step(Step.RETIRE, old)
@@ -153,48 +147,3 @@ def test_the_zip_has_all_that_a_login_needs(single: StandInBench, tmp_path: Path
     command = [sys.executable, "-I", "-S", "-c", LOGIN, str(code), str(runtime_directory(tmp_path))]
     done = subprocess.run(command, input=single.current.to_json(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def _ask_for_scram(listener: socket.socket) -> None:
-    """A PostgreSQL that is set up as PostgreSQL's defaults are."""
-    methods = b"\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"
-    with suppress(OSError):
-        while True:
-            client, _ = listener.accept()
-            with client, suppress(OSError):
-                client.recv(65536)
-                client.sendall(b"R" + (len(methods) + 4).to_bytes(4, "big") + methods)
-                client.recv(65536)
-
-
-def _ask_in_the_clear(listener: socket.socket, heard: list[bytes]) -> None:
-    """A server that asks everybody for the password as it is."""
-    with suppress(OSError):
-        while True:
-            client, _ = listener.accept()
-            with client, suppress(OSError):
-                heard.append(client.recv(65536))
-                client.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
-                heard.append(client.recv(65536))
-
-
-def _refuse_plaintext(listener: socket.socket) -> None:
-    fields = (b"SFATAL", b"C28000", b'Mno pg_hba.conf entry for host "::ffff:10.0.0.1", user "app", database "dev", SSL off')
-    body = b"".join(field + b"\x00" for field in fields) + b"\x00"
-    with suppress(OSError):
-        while True:
-            client, _ = listener.accept()
-            with client, suppress(OSError):
-                client.recv(65536)
-                client.sendall(b"E" + (len(body) + 4).to_bytes(4, "big") + body)
-                client.recv(65536)
-
-
-def _offer_tls(listener: socket.socket, context: ssl.SSLContext) -> None:
-    with suppress(OSError):
-        while True:
-            client, _ = listener.accept()
-            with client, suppress(OSError):
-                client.recv(65536)
-                client.sendall(b"S")
-                context.wrap_socket(client, server_side=True).close()

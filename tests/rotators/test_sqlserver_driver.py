@@ -5,13 +5,13 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytds
 import pytest
 from pytds.cursor import NonMarsCursor
 from pytds.tds_session import _create_exception_by_message
 from tests.rotators.drivers import PASSWORD, Driver
+from tests.rotators.scripted_server import ScriptedServer
 from tests.rotators.sqlserver_fake import FakeConnection, FakeCursor, FakeLogin, FakeSqlServer, failed
 from tests.rotators.tds_server import OFF, ON, TdsServer
 
@@ -93,17 +93,13 @@ def test_a_server_that_sends_its_clients_elsewhere_is_not_followed(context: ssl.
 
 
 def test_what_is_no_sql_server_is_told_as_such() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as elsewhere:
+    def answer(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        while client.recv(4096):
+            pass
 
-        def answer() -> None:
-            client = other.accept()[0]
-            with client:
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                while client.recv(4096):
-                    pass
-
-        elsewhere.submit(answer)
-        error = DRIVER.refusal(DRIVER.login(other.getsockname()[1]))
+    with ScriptedServer(answer) as other:
+        error = DRIVER.refusal(DRIVER.login(other.port))
     assert (error.kind, "no SQL Server" in str(error)) == (Kind.NETWORK, True)
 
 

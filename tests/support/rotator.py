@@ -6,6 +6,8 @@ import io
 import zipfile
 from pathlib import Path
 
+from keyturn_lab.aws import Aws
+
 HANDLER = "rotator.handler"
 
 SOURCE = """
@@ -41,3 +43,8 @@ def build(directory: Path) -> Path:
     path = directory / "rotator.zip"
     path.write_bytes(content.getvalue())
     return path
+
+
+def register(aws: Aws, name: str, directory: Path, *, seconds: int = 20) -> str:
+    """A function of that name in the lab's AWS, with so much time for a step; its zip is written into the directory. Its ARN."""
+    return aws.register_function(name, build(directory), handler=HANDLER, timeout=seconds)

@@ -8,19 +8,21 @@ with everything computed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from tests.support.cloudformation import Template, document
 
-from keyturn_lab.aws import Aws
+from keyturn_lab.aws import TEST_KEY, Aws
 
 ACCOUNT = "123456789012"
 BUCKET = "deployments"
+PATIENCE = 300  # seconds for one answer
 
 
 class Stack:
@@ -30,13 +32,14 @@ class Stack:
         self._aws, self.name = aws, name
         self._upload(code)
         self.template = self._translated(template, parameters)
-        aws.client("cloudformation").create_stack(
+        cloudformation = self._client("cloudformation")
+        cloudformation.create_stack(
             StackName=name,
             TemplateBody=json.dumps(self.template),
             Capabilities=["CAPABILITY_IAM"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
-        [found] = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        [found] = cloudformation.describe_stacks(StackName=name)["Stacks"]
         self.status: str = found["StackStatus"]
         self.outputs: dict[str, str] = {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
         self._parameters = {key: self._value(key, value) for key, value in parameters.items()}
@@ -50,10 +53,17 @@ class Stack:
 
     def delete(self) -> None:
         """Take it all away."""
-        self._aws.client("cloudformation").delete_stack(StackName=self.name)
+        self._client("cloudformation").delete_stack(StackName=self.name)
+
+    def _client(self, service: str) -> Any:
+        """A patient one: with the first request for either service moto imports half of itself, which takes long on a busy machine."""
+        session = boto3.Session(aws_access_key_id=TEST_KEY, aws_secret_access_key="lab", region_name=self._aws.region)
+        make: Callable[..., Any] = session.client
+        patient = Config(read_timeout=PATIENCE, retries={"total_max_attempts": 1}, proxies={})
+        return make(service, endpoint_url=self._aws.url, config=patient)
 
     def _upload(self, code: bytes) -> None:
-        s3 = self._aws.client("s3")
+        s3 = self._client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": self._aws.region})
         s3.put_object(Bucket=BUCKET, Key=self.name, Body=code)
 

@@ -108,6 +108,14 @@ class Shop:
         }
         return self.kube.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec})[0]
 
+    def begin(self, **spec: Any) -> str:
+        """The secret `db`, its mirror, and a Deployment that runs on it. Returns the version."""
+        version = self.put()
+        self.rotating_secret(**spec)
+        self.deployment()
+        self.adopted()
+        return version
+
     def data(self, name: str = "db") -> dict[str, str]:
         """The Secret's data, decoded."""
         raw = self.kube.get("Secret", name).get("data") or {}

@@ -42,6 +42,8 @@ resource "aws_lambda_function" "this" {
   kms_key_arn      = var.function_kms_key_arn
   tags             = var.tags
 
+  reserved_concurrent_executions = var.reserved_concurrent_executions
+
   dynamic "environment" {
     for_each = length(local.environment) > 0 ? [local.environment] : []
 

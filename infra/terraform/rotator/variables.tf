@@ -136,7 +136,7 @@ variable "engine_policy_json" {
 }
 
 variable "timeout" {
-  description = "Seconds until Lambda ends a step. A step gives up two seconds before, and after 120 at the latest."
+  description = "Seconds until Lambda ends a step. A step gives up two seconds before."
   type        = number
   default     = 120
 
@@ -154,6 +154,17 @@ variable "memory" {
   validation {
     condition     = var.memory >= 128 && var.memory <= 10240
     error_message = "Memory is between 128 and 10240 MB."
+  }
+}
+
+variable "reserved_concurrent_executions" {
+  description = "How many steps may run at the same time. Null: as many as the account has left. Engines whose provider makes the credential, such as http-api-key, want 1."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrent_executions == null ? true : var.reserved_concurrent_executions >= 1
+    error_message = "At least 1: a function that may not run rotates nothing."
   }
 }
 

@@ -15,11 +15,21 @@ from keyturn_lab.apps.ldap_client import ERRORS, DirectorySession, kind
 PORT = 636
 
 
+class _Session(DirectorySession):
+    def __init__(self, server: ldap3.Server, login: Login) -> None:
+        super().__init__(server, f"{login.user}@{login.database}", login.password)
+        self._domain = ",".join(f"DC={label}" for label in login.database.split("."))
+
+    def use(self) -> None:
+        """Read what only somebody who is logged in may; a domain controller need not know who_am_i."""
+        self._connection.search(self._domain, "(objectClass=*)", ldap3.BASE, attributes=["1.1"])
+
+
 def connect(login: Login) -> Session:
     """A connection that has logged in."""
     tls = ldap3.Tls(validate=ssl.CERT_NONE)
     server = ldap3.Server(login.host, port=login.port or PORT, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=TIMEOUT)
-    return DirectorySession(server, f"{login.user}@{login.database}", login.password)
+    return _Session(server, login)
 
 
 DRIVER = Driver(name="activedirectory", connect=connect, errors=ERRORS, kind=kind)

@@ -4,6 +4,8 @@ import socket
 import struct
 from typing import ClassVar
 
+from keyturn_lab.tcp import exactly
+
 TIMEOUT = 30.0
 HEADER = b"AMQP\x00\x00\x09\x01"
 CONNECTION, CHANNEL = 10, 20
@@ -75,18 +77,9 @@ class AmqpConnection:
         self._socket.sendall(struct.pack(">BHI", 1, channel, len(payload)) + payload + END)
 
     def _receive(self) -> tuple[int, int, bytes]:
-        _, _, size = struct.unpack(">BHI", self._exactly(7))
-        payload = self._exactly(size + 1)
+        _, _, size = struct.unpack(">BHI", exactly(self._socket, 7))
+        payload = exactly(self._socket, size + 1)
         of_class, method = struct.unpack(">HH", payload[:4])
         if (of_class, method) == (CONNECTION, CLOSE):
             raise AmqpRefused(struct.unpack(">H", payload[4:6])[0])
         return of_class, method, payload[4:-1]
-
-    def _exactly(self, length: int) -> bytes:
-        content = b""
-        while len(content) < length:
-            received = self._socket.recv(length - len(content))
-            if not received:
-                raise ConnectionResetError
-            content += received
-        return content

@@ -66,12 +66,13 @@ def _app() -> Any:
 
     key = JWKRegistry.generate_key("RSA", 2048)
     key.ensure_kid()
+    logs = {"version": 1, "disable_existing_loggers": False, "loggers": {"canaille": {"level": "ERROR"}}}
     config = {
         "TESTING": True,
         "ENV_FILE": None,
         "SECRET_KEY": secrets.token_hex(),
         "PREFERRED_URL_SCHEME": "http",
-        "CANAILLE": {"DATABASE": "memory", "JAVASCRIPT": False, "LOGGING": {"version": 1, "disable_existing_loggers": False}},
+        "CANAILLE": {"DATABASE": "memory", "JAVASCRIPT": False, "LOGGING": logs},
         "CANAILLE_OIDC": {"ACTIVE_JWKS": [key.as_dict(private=True)]},
     }
     return create_app(config=config, env_file="no-such-file", env_prefix="KEYTURN_LAB_NOTHING_")

@@ -14,7 +14,7 @@ from typing import Any
 from keyturn_lab.backends.postgres import Postgres
 from keyturn_lab.backends.redshift_catalogue import SCHEMA, statements
 from keyturn_lab.backends.redshift_grammar import translated
-from keyturn_lab.tcp import TcpServer
+from keyturn_lab.tcp import TcpServer, exactly
 
 TLS_REQUEST = 80877103
 VERSION = b"server_version\x008.0.2\x00"  # which Redshift says it is
@@ -101,18 +101,8 @@ def _packed(kind: bytes, body: bytes) -> bytes:
 
 
 def _message(source: socket.socket) -> tuple[bytes, bytes]:
-    return _exactly(source, 1), _body(source)
+    return exactly(source, 1), _body(source)
 
 
 def _body(source: socket.socket) -> bytes:
-    return _exactly(source, struct.unpack("!i", _exactly(source, 4))[0] - 4)
-
-
-def _exactly(source: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = source.recv(size - len(data))
-        if not more:
-            raise ConnectionError("closed in a message")
-        data += more
-    return data
+    return exactly(source, struct.unpack("!i", exactly(source, 4))[0] - 4)

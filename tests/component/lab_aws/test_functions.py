@@ -74,7 +74,7 @@ def test_a_function_over_its_time_is_killed(aws: Aws, tmp_path: Path) -> None:
     assert time.monotonic() - started < 200
     assert failed["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in failed["errorMessage"]
-    assert json.load(invoke(aws, name, {})["Payload"])["greeting"] == "hello"
+    eventually(lambda: json.load(invoke(aws, name, {})["Payload"]).get("greeting") == "hello")  # its start may take more than its time
 
 
 def test_a_function_whose_process_ends_says_so(aws: Aws, rotator: str) -> None:

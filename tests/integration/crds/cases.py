@@ -154,48 +154,27 @@ ROLLOUT = _secrets(
 
 _NEW_NAME = "a new name is a new Secret; create another RotatingSecret"
 CHANGES = [
-    Refused(
-        kind="RotatingSecret",
-        before=secret(),
-        spec=secret(secretId="shop/other"),
-        path="spec.secretId",
-        message="must not be changed: another secret is another RotatingSecret",
-    ),
-    Refused(
-        kind="RotatingSecret",
-        before=target(name="a"),
-        spec=target(name="b"),
-        path="spec.target.name",
-        message=f"must not be changed: {_NEW_NAME}",
-    ),
-    Refused(
-        kind="RotatingSecret",
-        before=secret(),
-        spec=target(name="orders-db"),
-        path="spec.target.name",
-        message=f"must not be added or removed: {_NEW_NAME}",
-    ),
-    Refused(
-        kind="RotatingSecret",
-        before=target(name="a"),
-        spec=secret(),
-        path="spec.target.name",
-        message=f"must not be added or removed: {_NEW_NAME}",
-    ),
-    Refused(
-        kind="RotatingSecret",
-        before=secret(),
-        spec=target(type="kubernetes.io/tls"),
-        path="spec.target.type",
-        message="must not be changed: a Secret cannot change its type; create another RotatingSecret",
-    ),
-    Refused(
-        kind="RotationRun",
-        before=run(),
-        spec=run(reason="laptop lost"),
-        path="spec",
-        message="must not be changed: a run is one change; create another RotationRun",
-    ),
+    Refused(kind=kind, before=before, spec=spec, path=path, message=message)
+    for kind, before, spec, path, message in (
+        (
+            "RotatingSecret",
+            secret(),
+            secret(secretId="shop/other"),
+            "spec.secretId",
+            "must not be changed: another secret is another RotatingSecret",
+        ),
+        ("RotatingSecret", target(name="a"), target(name="b"), "spec.target.name", f"must not be changed: {_NEW_NAME}"),
+        ("RotatingSecret", secret(), target(name="orders-db"), "spec.target.name", f"must not be added or removed: {_NEW_NAME}"),
+        ("RotatingSecret", target(name="a"), secret(), "spec.target.name", f"must not be added or removed: {_NEW_NAME}"),
+        (
+            "RotatingSecret",
+            secret(),
+            target(type="kubernetes.io/tls"),
+            "spec.target.type",
+            "must not be changed: a Secret cannot change its type; create another RotatingSecret",
+        ),
+        ("RotationRun", run(), run(reason="laptop lost"), "spec", "must not be changed: a run is one change; create another RotationRun"),
+    )
 ]
 
 RUN = [

@@ -45,7 +45,7 @@ def aws() -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def function(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The ARN of a rotation function that needs no back end."""
-    return aws.register_function("rotator", rotator.build(tmp_path_factory.mktemp("rotator")), handler=rotator.HANDLER)
+    return rotator.register(aws, "rotator", tmp_path_factory.mktemp("rotator"), seconds=30)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ def shop(operator: Operator, node: Node, aws: Aws, function: str, control_plane:
 @pytest.fixture
 def own(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
     """A tenant whose secrets have a rotation function of their own, called like the namespace, which faults can meet."""
-    arn = shop.aws.register_function(shop.namespace, rotator.build(tmp_path), handler=rotator.HANDLER, timeout=20)
+    arn = rotator.register(shop.aws, shop.namespace, tmp_path)
     yield replace(shop, function=arn)
     for fault in shop.aws.faults.listed():
         if fault.action == shop.namespace:

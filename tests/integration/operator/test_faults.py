@@ -56,7 +56,7 @@ def leader(plane: ControlPlane, own_aws: Aws) -> Iterator[Operator]:
 def tenant(leader: Operator, plane: ControlPlane, pods: Node, own_aws: Aws, tmp_path: Path) -> Iterator[Shop]:
     """A tenant with a rotation function of its own, called like its namespace."""
     with fresh_namespace(plane) as namespace:
-        arn = own_aws.register_function(namespace, rotator.build(tmp_path), handler=rotator.HANDLER, timeout=20)
+        arn = rotator.register(own_aws, namespace, tmp_path)
         made = Shop(plane=plane, kube=Kube(plane.client, namespace), aws=own_aws, namespace=namespace, function=arn)
         yield made
         own_aws.faults.clear()
@@ -92,10 +92,7 @@ def restart(leader: Operator) -> None:
 
 
 def test_killed_after_rotate_secret_it_carries_the_same_rotation_on(tenant: Shop, leader: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     slow(tenant, "createSecret", 3)
     tenant.run("now")
     wait_until(lambda: tenant.stages().get("AWSPENDING", tenant.current()) != tenant.current(), what="the rotation in AWS")
@@ -104,10 +101,7 @@ def test_killed_after_rotate_secret_it_carries_the_same_rotation_on(tenant: Shop
 
 
 def test_killed_before_rotate_secret_it_starts_one_rotation(tenant: Shop, leader: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     tenant.aws.faults.set("hang", action="RotateSecret", caller=CLIENT_KEY, calls=1, seconds=30)
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")
@@ -120,10 +114,7 @@ def test_killed_before_rotate_secret_it_starts_one_rotation(tenant: Shop, leader
 def test_killed_before_it_could_write_down_what_it_started_it_knows_the_rotation_as_its_own(
     tenant: Shop, leader: Operator, plane: ControlPlane
 ) -> None:
-    before = tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    before = tenant.begin()
     tenant.aws.faults.set("latency", action="RotateSecret", caller=CLIENT_KEY, calls=1, seconds=3)
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")
@@ -137,10 +128,7 @@ def test_killed_before_it_could_write_down_what_it_started_it_knows_the_rotation
 
 
 def test_killed_while_it_mirrors_it_writes_the_new_content_after_all(tenant: Shop, leader: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     before = tenant.current()
     tenant.aws.faults.set("hang", action="*GetSecretValue", caller=CLIENT_KEY, seconds=30)
     tenant.aws.reset_calls()
@@ -181,10 +169,7 @@ def test_killed_while_it_rolls_out_it_restarts_nothing_twice(tenant: Shop, leade
 
 
 def test_killed_again_and_again_it_still_ends_with_one_rotation(tenant: Shop, leader: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret(rollout={"soak": "2s"})
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin(rollout={"soak": "2s"})
     slow(tenant, "setSecret", 2)
     tenant.run("now")
     for step, state in (("Rotate", "Running"), ("Mirror", "Succeeded"), ("Rollout", "Running")):
@@ -199,10 +184,7 @@ def test_killed_again_and_again_it_still_ends_with_one_rotation(tenant: Shop, le
 def test_an_api_server_that_restarts_in_the_middle_of_a_rotation_delays_it_and_no_more(
     tenant: Shop, leader: Operator, plane: ControlPlane
 ) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     slow(tenant, "createSecret", 2)
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")
@@ -219,10 +201,7 @@ def leading(leader: Operator) -> bool:
 
 
 def test_a_storm_of_throttling_delays_a_rotation_and_no_more(tenant: Shop, leader: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     tenant.aws.faults.set("throttle", caller=CLIENT_KEY, probability=0.7)
     tenant.run("now")
     tenant.over("now", timeout=120)
@@ -262,10 +241,7 @@ def test_a_rotation_that_is_denied_fails_with_the_action_and_works_once_it_is_al
 
 
 def test_a_secret_that_is_edited_by_hand_during_a_rollout_is_repaired_and_adopted_in_the_end(tenant: Shop) -> None:
-    tenant.put()
-    tenant.rotating_secret(rollout={"soak": "4s"})
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin(rollout={"soak": "4s"})
     tenant.run("now")
     tenant.step_is("now", "Rollout", "Running", saying="must stay so")
     version, good = tenant.current(), tenant.data()
@@ -294,10 +270,7 @@ def test_a_standby_is_ready_and_alive_and_says_that_it_does_not_lead(leader: Ope
 
 
 def test_a_standby_takes_over_when_the_leader_is_killed(tenant: Shop, leader: Operator, standby: Operator) -> None:
-    tenant.put()
-    tenant.rotating_secret()
-    tenant.deployment()
-    tenant.adopted()
+    tenant.begin()
     slow(tenant, "createSecret", 2)
     tenant.run("now")
     tenant.step_is("now", "Rotate", "Running")

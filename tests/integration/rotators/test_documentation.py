@@ -1,26 +1,18 @@
 """What docs/rotators/postgres.md says is enough, is enough."""
 
-import json
-import re
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 from pg8000.exceptions import DatabaseError, InterfaceError
 from tests.integration.rotators.worlds import PASSWORD, Shop
+from tests.support.rotator_pages import RotatorPage
 
 from keyturn_lab.backends import Postgres
-from keyturn_rotators.credential import Credential
 from keyturn_rotators.passwords import EXCLUDED
 from keyturn_rotators.rotation import Step
 from keyturn_rotators.versions import CURRENT
 
-PAGE = (Path(__file__).parents[3] / "docs" / "rotators" / "postgres.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+PAGE = RotatorPage("postgres")
 
 
 @pytest.fixture
@@ -28,7 +20,7 @@ def shop(pg: Postgres) -> Shop:
     """Rotated by the admin of the page."""
     shop = Shop(pg)
     admin = f"documented_{shop.database}"
-    statements = next(block for block in blocks("sql") if "CREATE ROLE keyturn_admin" in block)
+    statements = PAGE.block("sql", having="CREATE ROLE keyturn_admin")
     shop.own(statements.replace("keyturn_admin", admin).replace("GRANT app ", f"GRANT {shop.app} "))
     shop.set_value("superuser", username=admin, password="choose one")
     return shop
@@ -42,7 +34,7 @@ def test_the_admin_of_the_page_rotates_both_users(shop: Shop) -> None:
 
 def test_the_admin_of_the_page_rotates_in_a_database_that_is_not_everybodys(shop: Shop) -> None:
     shop.own(f"REVOKE CONNECT ON DATABASE {shop.database} FROM PUBLIC; GRANT CONNECT ON DATABASE {shop.database} TO {shop.app}")
-    statement = next(block for block in blocks("sql") if "GRANT CONNECT" in block)
+    statement = PAGE.block("sql", having="GRANT CONNECT")
     admin = shop.store.credential("superuser").username
     shop.own(statement.replace("DATABASE orders", f"DATABASE {shop.database}").replace("keyturn_admin", admin))
     assert [shop.rotate().username for _ in range(2)] == [shop.clone, shop.app]
@@ -72,17 +64,11 @@ def test_the_admin_of_the_page_cannot_read_the_apps_tables(shop: Shop) -> None:
 
 def test_the_policy_of_the_page_allows_the_calls_that_are_made_and_no_others(shop: Shop) -> None:
     shop.rotate()
-    made: dict[str, set[str]] = {"app": set(), "superuser": set()}
-    for action, secret in shop.store.calls:
-        made[secret].add(f"secretsmanager:{action}")
-    policy: dict[str, Any] = json.loads(blocks("json")[1])
-    allowed = [statement["Action"] for statement in policy["Statement"]]
-    assert set(allowed[0]) == made["app"]
-    assert {allowed[1]} == made["superuser"]
+    PAGE.assert_policy_is_for(shop.store.calls)
 
 
 def test_the_secret_of_the_page_is_one_that_the_rotator_reads() -> None:
-    credential = Credential.parse(blocks("json")[0], secret="documented")
+    credential = PAGE.secret()
     assert (credential.engine, credential.username, credential.port(1), credential.tls) == ("postgres", "app", 5432, True)
     assert credential.superuser_secret is not None
 

@@ -1,7 +1,6 @@
 """What is said when the server cannot be reached, or refuses. The message names the place, and no value."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from tests.integration.rotators.worlds import PASSWORD, Shop
 from tests.rotators.proxies import MortalProxy
+from tests.rotators.scripted_server import ScriptedServer, asking_in_the_clear
 
 from keyturn_lab.ports import free_port
 from keyturn_rotators.deadline import Deadline
@@ -101,24 +101,10 @@ def test_a_user_at_its_connection_limit_is_told_as_such(shop: Shop) -> None:
 
 
 def test_a_server_that_asks_for_the_password_in_the_clear_gets_none_without_tls(shop: Shop) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        shop.set_value("app", port=listener.getsockname()[1])
-        sent = _ask_in_the_clear(listener)
+    heard: list[bytes] = []
+    with ScriptedServer(asking_in_the_clear(heard)) as other:
+        shop.set_value("app", port=other.port)
         error = shop.failure_of_set(within=LIMIT)
-        assert error.kind is Kind.POLICY
-        assert PASSWORD.encode() not in b"".join(sent)
-
-
-def _ask_in_the_clear(listener: socket.socket) -> list[bytes]:
-    sent: list[bytes] = []
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(5)
-            sent.append(connection.recv(4096))
-            connection.sendall(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
-            sent.append(connection.recv(4096))
-
-    threading.Thread(target=serve, daemon=True).start()
-    return sent
+    assert error.kind is Kind.POLICY
+    assert heard
+    assert PASSWORD.encode() not in b"".join(heard)

@@ -172,3 +172,7 @@ def test_an_engine_whose_names_are_written_otherwise_says_whose_they_are(door: D
     door.passwords["APP"] = "first"
     Capitals(door).restore(version(username="APP"), door.context)
     assert door.events == ["login app", "open", "set APP_clone", "login APP"]
+
+
+def test_the_superuser_has_another_port_where_the_engine_says_so(door: Door) -> None:
+    assert Pair(door)._superuser(CLONE, door.context, port=5678).get("port") == 5678

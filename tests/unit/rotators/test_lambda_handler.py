@@ -70,6 +70,17 @@ def test_a_lambda_that_is_about_to_end_does_not_begin_a_step(client: "SecretsMan
         lambda_handler.handler(event("createSecret"), LambdaContext(1_500))
 
 
+def test_a_step_has_the_time_that_the_function_is_given(client: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[float] = []
+    monkeypatch.setattr(SingleUser, "retire", lambda engine, old, context: left.append(context.deadline.remaining()))
+    value = {"engine": "postgres", "host": "h", "username": "app"}
+    created = client.create_secret(Name="app", SecretString=json.dumps(value | {"password": "old"}))
+    client.put_secret_value(SecretId="app", SecretString=json.dumps(value | {"password": "new"}))
+    asked = {"Step": "retireSecret", "SecretId": created["ARN"], "ClientRequestToken": created["VersionId"]}
+    lambda_handler.handler(asked, LambdaContext(900_000))
+    assert 450 < left[0] < 900  # of 15 minutes, as a change of ElastiCache's users may take
+
+
 @pytest.mark.parametrize("step", ["retireSecret", "restoreSecret"])
 def test_an_engine_that_cannot_is_answered_with_its_reason_and_has_not_failed(
     client: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, step: str

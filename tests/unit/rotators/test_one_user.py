@@ -162,3 +162,7 @@ def test_the_superuser_is_not_the_user(door: Door) -> None:
     door.store.values["superuser"]["v1"] = version().to_json()
     with pytest.raises(RotationError, match="cannot rotate itself"):
         Single(door)._superuser(OTHER, door.context)
+
+
+def test_the_superuser_has_another_port_where_the_engine_says_so(door: Door) -> None:
+    assert Single(door)._superuser(OTHER, door.context, port=5678).get("port") == 5678

@@ -14,7 +14,7 @@ from keyturn_rotators.errors import Kind
 from keyturn_rotators.passwords import PasswordPolicy
 
 LONGEST_NAME = 20  # characters of a user's sAMAccountName
-DISABLED, NORMAL = 0x2, 0x200  # bits of userAccountControl
+DISABLED, NORMAL, DOES_NOT_EXPIRE = 0x2, 0x200, 0x10000  # bits of userAccountControl; the last is of the password
 ATTRIBUTES = ("sAMAccountName", "userAccountControl", "memberOf", "primaryGroupID", "description", "userPrincipalName")
 MEMBER = "member"
 NOT_THE_PASSWORD = "00000056"  # noqa: S105  # ERROR_INVALID_PASSWORD: what was given as the one before is not
@@ -67,7 +67,8 @@ class ActiveDirectory:
             "objectClass": [b"top", b"person", b"organizationalPerson", b"user"],
             "sAMAccountName": [pending.username.encode()],
             "userPrincipalName": [self.bind_name(pending).encode()],
-            "userAccountControl": [str(NORMAL | DISABLED).encode()],
+            # One whose password does not expire would get a partner whose password does, while it is the current one.
+            "userAccountControl": [str(NORMAL | DISABLED | _control(model) & DOES_NOT_EXPIRE).encode()],
         }
         if description := model.attributes.get("description"):
             attributes["description"] = list(description)

@@ -23,6 +23,7 @@ SETTLE = 10.0  # seconds until a new key is known to most of AWS, by experience;
 POLLS = (0.5, 1.0, 2.0, 3.0)  # seconds between two looks; the last one goes on
 SETTLED_WITHIN = 45.0
 SPARE = 1.0  # seconds of a step that no pause may use up
+LISTED_WITHIN = (0.5, 1.0, 2.0, 3.0, 4.0)  # seconds between two looks for a key that IAM has just made
 READ_AGAIN_AFTER = (0.3, 0.8)  # seconds: a version that was stored a moment ago may not be found at once
 OUR_USE = (None, "sts")  # what testSecret leaves as a key's last use
 
@@ -73,7 +74,7 @@ class Overlap:
 
     def apply(self, pending: Credential, context: Context) -> None:
         service, key = self._service(context.current(), context), key_of(pending)
-        listed = service.find(key.id)
+        listed = self._listed(key, service, context)
         if listed is None:
             check = "whether somebody has deleted it; if so, remove the label AWSPENDING and rotate again"
             raise service.error(Kind.AUTHENTICATION, f"the pending key {key.id} is not among the user's keys", check)
@@ -145,6 +146,14 @@ class Overlap:
             if stored is not None and _id_of(stored) == other.id:
                 return stored
         return None
+
+    def _listed(self, key: Key, service: Service, context: Context) -> Listed | None:
+        """IAM's list of keys may lack for a while what it has just made."""
+        for pause in LISTED_WITHIN:
+            if (listed := service.find(key.id)) is not None or pause > context.deadline.remaining() - SPARE:
+                return listed
+            self._sleep(pause)
+        return service.find(key.id)
 
     def _service(self, current: Credential, context: Context) -> Service:
         """IAM, for the user whose key the current one is proved to be. Raises RotationError where it proves nothing.

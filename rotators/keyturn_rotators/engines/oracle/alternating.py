@@ -21,6 +21,7 @@ from keyturn_rotators.engines.oracle.users import (
     find_account,
     lock,
     set_password,
+    superusers_session,
 )
 from keyturn_rotators.errors import Kind
 from keyturn_rotators.in_turn import InTurn
@@ -44,7 +45,7 @@ class AlternatingUsers(InTurn[Session, Session]):
 
     @contextmanager
     def _open(self, in_use: Session, idle: Credential, context: Context) -> Iterator[Session]:
-        with Session(self._superuser(idle, context), deadline=context.deadline) as admin:
+        with superusers_session(self._superuser(idle, context), in_use, deadline=context.deadline) as admin:
             lock(admin, base(user_name(context.current())), deadline=context.deadline)
             yield admin
 

@@ -33,7 +33,7 @@ class Session:
     """One login: `with Session(credential, deadline=...) as session`. Raises RotationError only."""
 
     def __init__(self, credential: Credential, *, deadline: Deadline) -> None:
-        service = credential.text("dbname")
+        self.service = service = credential.text("dbname")
         self.user = user_name(credential)
         self.place = Place.of(credential, port=PORT, user=credential.username, suffix=f"/{service}")
         self._hidden = credential.password

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.oracle.connection import Session, user_name
-from keyturn_rotators.engines.oracle.users import BACK_END, end_rollover, lock, set_password
+from keyturn_rotators.engines.oracle.users import BACK_END, end_rollover, lock, set_password, superusers_session
 from keyturn_rotators.one_user import OneUser
 
 STATUS = "SELECT account_status FROM user_users"
@@ -55,7 +55,7 @@ class SingleUser(OneUser[Session, Passwords]):
         if not self._settings.superuser.is_named(context):
             yield Passwords(itself, None, valid)
             return
-        with Session(self._superuser(wanted, context), deadline=context.deadline) as admin:
+        with superusers_session(self._superuser(wanted, context), itself, deadline=context.deadline) as admin:
             lock(admin, user_name(wanted), deadline=context.deadline)
             yield Passwords(itself, admin, valid)
 

@@ -21,6 +21,7 @@ LOCKS = 1073741823  # numbers that DBMS_LOCK leaves to its users
 
 ACCOUNT = """SELECT account_status, authentication_type, default_tablespace, temporary_tablespace, profile
 FROM dba_users WHERE username = :1"""
+DATABASE = "SELECT SYS_CONTEXT('USERENV', 'DB_UNIQUE_NAME'), SYS_CONTEXT('USERENV', 'CON_NAME') FROM dual"
 SESSIONS = "SELECT sid, serial#, inst_id FROM gv$session WHERE username = :1 AND status <> 'KILLED'"
 KILL_OF_RDS = "BEGIN rdsadmin.rdsadmin_util.kill(sid => :1, serial => :2, method => 'IMMEDIATE'); END;"
 
@@ -56,6 +57,23 @@ class Account:
     def in_rollover(self) -> bool:
         """Its last password but one is taken too."""
         return "ROLLOVER" in self.status
+
+
+def superusers_session(superuser: Credential, itself: Session, *, deadline: Deadline) -> Session:
+    """The superuser's login to the database of `itself`, whose service it has where its own secret names none, as RDS makes them.
+
+    Raises RotationError where it leads to another database of the same host: a user of the same name there is another user.
+    """
+    placed = superuser if superuser.get("dbname") else superuser.replaced(dbname=itself.service)
+    admin = Session(placed, deadline=deadline)
+    try:
+        if admin.run(DATABASE) != itself.run(DATABASE):
+            check = "the fields dbname and port of the superuser's secret: it must lead to the database of the user"
+            raise admin.place.error(Kind.POLICY, "the superuser's secret is for another database", check)
+    except BaseException:
+        admin.close()
+        raise
+    return admin
 
 
 def find_account(admin: Session, name: str) -> Account | None:

@@ -162,7 +162,8 @@ class Session:
         if isinstance(error, scramp.ScramException):
             what = "the server does not know the password's verifier"
             # Of the password it says nothing, and must not pass for its refusal, which retiring takes for its proof.
-            return self.place.error(Kind.SERVER, what, "that the host is the right server")
+            check = "that the host is the right server, and that the password has no control characters and no emoji"
+            return self.place.error(Kind.SERVER, what, check)
         return self.place.unanswered(error)
 
 

@@ -6,7 +6,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import BACK_END
 from keyturn_rotators.engines.rabbitmq.users import Users
-from keyturn_rotators.engines.rabbitmq.work import managed, users_of
+from keyturn_rotators.engines.rabbitmq.work import THE_APIS, users_of
 from keyturn_rotators.in_turn import InTurn
 
 
@@ -17,7 +17,7 @@ class AlternatingUsers(InTurn[None, Users]):
     longest_name = 255  # bytes, AMQP's short strings
 
     def _open(self, in_use: None, idle: Credential, context: Context) -> AbstractContextManager[Users]:
-        return users_of(self._superuser(managed(idle), context), context)
+        return users_of(self._superuser(idle.without("port"), context, port=THE_APIS), context)
 
     def _let_in(self, work: Users, pending: Credential, context: Context) -> None:
         model, idle = work.get(context.current().username), work.find(pending.username)

@@ -10,7 +10,7 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq.amqp import BACK_END
 from keyturn_rotators.engines.rabbitmq.users import Users
-from keyturn_rotators.engines.rabbitmq.work import managed, users_of
+from keyturn_rotators.engines.rabbitmq.work import THE_APIS, users_of
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.one_user import OneUser
 
@@ -31,7 +31,7 @@ class SingleUser(OneUser[None, Users]):
         yield
 
     def _open(self, itself: None, valid: Credential, wanted: Credential, context: Context) -> AbstractContextManager[Users]:
-        return users_of(self._superuser(managed(wanted), context), context)
+        return users_of(self._superuser(wanted.without("port"), context, port=THE_APIS), context)
 
     def _change(self, work: Users, wanted: Credential, context: Context) -> None:
         work.set_password(wanted.username, wanted.password, tags=work.get(wanted.username).tags)

@@ -5,13 +5,10 @@ from contextlib import contextmanager
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.rabbitmq.management import PORT, PORT_WITHOUT_TLS, Management
+from keyturn_rotators.engines.rabbitmq.management import Management
 from keyturn_rotators.engines.rabbitmq.users import Users
 
-
-def managed(credential: Credential) -> Credential:
-    """At the management API's port, where the administrator's secret names none: the app's is that of AMQP."""
-    return credential.replaced(port=PORT if credential.tls else PORT_WITHOUT_TLS)
+THE_APIS = 0  # none: the API's own, which follows from the superuser's `ssl` and not from the app's
 
 
 @contextmanager

@@ -27,6 +27,11 @@ EXPLAINED = {
     "DENIED": (Kind.POLICY, "protected-mode of the server, and that it has a password"),
     "LOADING": (Kind.SERVER, "whether the server has started; a failed rotation is tried again"),
 }
+WITHOUT_USERS = ("ERR unknown command", "ERR wrong number of arguments for 'auth'")
+NO_USERS = (
+    Kind.POLICY,
+    "that the server is Redis 6 or later, and that no command was renamed; users of ElastiCache and MemoryDB are the engine elasticache's",
+)
 OTHERWISE = (Kind.SERVER, "the server's log; a failed rotation is tried again")
 
 
@@ -35,7 +40,7 @@ class Refusal(RotationError):
 
     def __init__(self, said: str, place: Place, *, doing: str) -> None:
         self.said = said
-        kind, check = EXPLAINED.get(said.partition(" ")[0], OTHERWISE)
+        kind, check = NO_USERS if said.startswith(WITHOUT_USERS) else EXPLAINED.get(said.partition(" ")[0], OTHERWISE)
         super().__init__(kind, f"{doing} was answered with {said}", check=check, secret=place.secret, host=place.host, user=place.user)
 
 
