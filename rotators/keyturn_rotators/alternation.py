@@ -29,20 +29,3 @@ def next_user(current: Credential, *, longest: int, unit: str = "bytes") -> str:
             user=user,
         )
     return user
-
-
-class InTurn:
-    """What the strategies with two users have in common, where the name is all that tells whose a version is."""
-
-    principal = ("username",)
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == alternate(current.username) else "username"
-
-
-def no_partner(old: Credential) -> RotationError:
-    """For a version that is neither of the two users', in whose name nothing must be done."""
-    check = "which version was meant; a user that is neither of the two is ended by hand"
-    return RotationError(
-        Kind.POLICY, "the version's user is not the current one's partner", check=check, secret=old.secret, user=old.username
-    )

@@ -38,6 +38,18 @@ def valid_login(
         return login(previous)
 
 
+def first_accepted(*credentials: Credential, login: Callable[[Credential], T]) -> T:
+    """What `login` returns for the first that the back end takes. Raises the refusal of the last where it takes none."""
+    *others, last = credentials
+    for credential in others:
+        try:
+            return login(credential)
+        except RotationError as refused:
+            if refused.kind is not Kind.AUTHENTICATION:
+                raise
+    return login(last)
+
+
 def same_user(old: Credential, current: Credential) -> None:
     """Raises RotationError where an older version is another user's."""
     if old.username != current.username:
@@ -45,3 +57,10 @@ def same_user(old: Credential, current: Credential) -> None:
         raise RotationError(
             Kind.POLICY, "the version's user is not the current version's", check=check, secret=old.secret, user=old.username
         )
+
+
+def same_connection(old: Credential, current: Credential, differs: Callable[[Credential, Credential], str | None]) -> None:
+    """Raises RotationError where an older version leads elsewhere than the current one; `differs`: as for `valid_login`."""
+    if name := differs(old, current):
+        check = "who wrote the version, and whether its credential is still to be ended by hand"
+        raise RotationError(Kind.POLICY, f"the version's {name} is not the current version's", check=check, secret=old.secret)

@@ -4,8 +4,13 @@ Two users may do the same when the same statements, with the name left out, desc
 know is described too, so that it is told and never passed over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.network import Place
+
+SHOWN = 5  # rights or statements in a message
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,3 +48,15 @@ def changes(*, wanted: frozenset[Right], found: frozenset[Right], name: str) -> 
     """What makes the rights of `name`, as the back end quotes it, those that are wanted."""
     taken = [Change(name.join(right.take), right.known) for right in sorted(found - wanted)]
     return taken + [Change(name.join(right.give), right.known) for right in sorted(wanted - found)]
+
+
+def shown(several: Sequence[str]) -> str:
+    """The first of them, and how many there are besides."""
+    more = f" and {len(several) - SHOWN} more" if len(several) > SHOWN else ""
+    return "; ".join(several[:SHOWN]) + more
+
+
+def unequal(place: Place, *, idle: str, current: str, statements: Sequence[str]) -> RotationError:
+    """That `idle` may not do the same as `current`, and the statements that would make it so."""
+    check = f"what the superuser was not allowed to do, which somebody else may do by hand: {shown(statements)}"
+    return place.error(Kind.PERMISSION, f"{idle} may not do the same as {current}", check)

@@ -23,6 +23,10 @@ class Superuser:
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         return cls(secret=environ.get(SUPERUSER_SECRET) or None, host=environ.get(SUPERUSER_HOST) or None)
 
+    def is_named(self, context: Context) -> bool:
+        """Whether there is one at all: some users change their own password."""
+        return bool(context.current().superuser_secret or self.secret)
+
     def login(self, credential: Credential, context: Context, *, port: int, users: Collection[str] = ()) -> Credential:
         """The superuser for the host of `credential`. Raises RotationError where it is for another host, or one of `users`.
 

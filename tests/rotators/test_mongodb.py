@@ -17,7 +17,7 @@ from keyturn_lab.controlplane.certificates import Authority
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mongodb import connection, driver
-from keyturn_rotators.engines.mongodb.connection import log_in
+from keyturn_rotators.engines.mongodb.connection import BACK_END
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.rotation import Step
 
@@ -199,5 +199,5 @@ def test_a_host_that_is_lost_after_it_was_reached_is_given_up_at_once(server: Mo
     life.begin(ends_before=0)
     lost = r"no answer from the server \(AutoReconnect\)"
     with MortalProxy(server.host, server.port, life=life) as proxy, pytest.raises(RotationError, match=lost) as refused:
-        log_in(Credential(server.secret("app", PASSWORD, port=proxy.port)), deadline=Deadline.after(120))
+        BACK_END.verify(Credential(server.secret("app", PASSWORD, port=proxy.port)), Deadline.after(120))
     assert refused.value.kind is Kind.NETWORK

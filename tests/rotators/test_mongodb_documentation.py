@@ -10,7 +10,7 @@ from tests.rotators.test_mongodb_roles import ADMIN
 from tests.support.rotator_pages import RotatorPage
 
 from keyturn_lab.backends.mongo_wire import MongoWire
-from keyturn_rotators.engines.mongodb.alternating import LONGEST_NAME
+from keyturn_rotators.engines.mongodb.alternating import AlternatingUsers
 from keyturn_rotators.engines.registry import BY_NAME
 from keyturn_rotators.package import architectures, is_portable
 from keyturn_rotators.passwords import EXCLUDED
@@ -56,7 +56,7 @@ def test_the_secret_of_the_page_is_one_that_the_rotator_reads() -> None:
 
 def test_the_names_limits_and_characters_of_the_page_are_the_codes() -> None:
     assert f"`{EXCLUDED}`" in PAGE
-    assert f"Names: {LONGEST_NAME} characters" in PAGE
+    assert f"Names: {AlternatingUsers.longest_name} characters" in PAGE
     for name in (*BY_NAME["mongodb"].names, *BY_NAME["mongodb"].strategies):
         assert name in PAGE
 

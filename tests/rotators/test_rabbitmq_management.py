@@ -16,8 +16,8 @@ from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.rabbitmq import management
 from keyturn_rotators.engines.rabbitmq import users as rabbitmq_users
 from keyturn_rotators.engines.rabbitmq.management import Management
+from keyturn_rotators.engines.rabbitmq.single import SingleUser
 from keyturn_rotators.engines.rabbitmq.users import Users
-from keyturn_rotators.engines.rabbitmq.work import Settings
 from keyturn_rotators.errors import Kind, RotationError
 
 
@@ -117,9 +117,10 @@ def test_the_administrators_port_follows_from_its_own_ssl(monkeypatch: pytest.Mo
         admin=json.dumps(common | {"ssl": admin, "username": "admin"}),
     )
     context = Context(store, "app", Deadline.after(60))
+    current = context.current()
     with (
         pytest.raises(RotationError, match=f"queue.example:{port}/api"),
-        Settings.from_environment({}).users(context.current(), context, changed=("app",)),
+        SingleUser.from_environment({})._open(None, current, current, context),
     ):
         raise AssertionError("nobody listens")
     assert reached == [port]

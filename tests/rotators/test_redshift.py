@@ -26,8 +26,8 @@ import sys
 sys.path[:0] = sys.argv[1:]
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.redshift.connection import log_in
-log_in(Credential.parse(sys.stdin.read(), secret="app"), deadline=Deadline.after(60))
+from keyturn_rotators.engines.redshift.connection import BACK_END
+BACK_END.verify(Credential.parse(sys.stdin.read(), secret="app"), Deadline.after(60))
 """
 
 

@@ -63,3 +63,19 @@ def test_one_that_names_no_host_is_for_the_host_that_the_function_names() -> Non
 @pytest.mark.parametrize("user", ["app", "app_clone"])
 def test_one_of_the_users_that_it_is_to_change_is_refused(user: str) -> None:
     refused("cannot rotate itself", admin={"username": user})
+
+
+@pytest.mark.parametrize(
+    ("environ", "app", "named"),
+    [
+        ({}, {}, True),
+        ({}, {"masterarn": None}, False),
+        ({"KEYTURN_SUPERUSER_SECRET": "other"}, {"masterarn": None}, True),
+        ({"KEYTURN_SUPERUSER_SECRET": ""}, {"masterarn": ""}, False),
+    ],
+)
+def test_a_superuser_is_there_where_the_secret_or_the_function_names_one(
+    environ: dict[str, str], app: dict[str, object], named: bool
+) -> None:
+    context = Context(DictionaryStore(app=json.dumps(APP | app)), "app", Deadline.after(60))
+    assert Superuser.from_environment(environ).is_named(context) is named

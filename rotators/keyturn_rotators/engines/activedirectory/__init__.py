@@ -6,6 +6,7 @@ https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/6e803168-f140-4d
 from keyturn_rotators.engines.activedirectory.dialect import ActiveDirectory
 from keyturn_rotators.engines.ldap.alternating import AlternatingUsers as AlternatingInDirectory
 from keyturn_rotators.engines.ldap.single import SingleUser as SingleInDirectory
+from keyturn_rotators.engines.ldap.work import directory
 
 __all__ = ["AlternatingUsers", "SingleUser"]
 
@@ -14,9 +15,11 @@ class SingleUser(SingleInDirectory):
     """One user; its old password may be taken for an hour more."""
 
     dialect = ActiveDirectory()
+    back_end = directory(ActiveDirectory())
 
 
 class AlternatingUsers(AlternatingInDirectory):
     """The user and its clone."""
 
     dialect = ActiveDirectory()
+    back_end = directory(ActiveDirectory())

@@ -1,111 +1,61 @@
-"""Two users in turn: the idle one gets the new password, and may do what the other may, at every rotation.
+"""Two users in turn: `app` and `app_clone`, which are AWS's names, so that its secrets carry on."""
 
-`app` and `app_clone` are AWS's names, so that its secrets carry on. The user in use is not touched, so its credential works until the next
-rotation.
-"""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Self
-
-from keyturn_rotators.alternation import InTurn, alternate, next_user, no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.db2.connection import FORBIDDEN, PORT, RDSADMIN, Session, identifier, logs_in
+from keyturn_rotators.engines.db2.connection import BACK_END, RDSADMIN, Session, identifier, logs_in
 from keyturn_rotators.engines.db2.rights import not_copied, rights_of
 from keyturn_rotators.engines.db2.users import equalise_groups, groups_of, set_or_add, set_password
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
-from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.rights import Change, changes
-from keyturn_rotators.superuser import Superuser
-
-LONGEST_NAME = 16  # characters, as in AWS's function
-SHOWN = 5  # statements in a message
+from keyturn_rotators.in_turn import InTurn
+from keyturn_rotators.rights import Change, changes, unequal
 
 
-class AlternatingUsers(InTurn):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The superuser's sessions: in RDSADMIN, and in the application's database."""
+
+    rds: Session
+    admin: Session
+
+
+class AlternatingUsers(InTurn[Session, Opened]):
     """The user and its clone, changed by the user of the secret that masterarn names."""
 
-    def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
-        self._policy = policy
-        self._superuser = superuser
+    back_end = BACK_END
+    longest_name, unit = 16, "characters"  # as in AWS's function
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        policy = PasswordPolicy.from_environment(environ, excluded=EXCLUDED, forbidden=FORBIDDEN)
-        return cls(policy, Superuser.from_environment(environ))
+    @contextmanager
+    def _open(self, in_use: Session, idle: Credential, context: Context) -> Iterator[Opened]:
+        superuser = self._superuser(idle, context)
+        with (
+            Session(superuser, deadline=context.deadline, database=RDSADMIN) as rds,
+            Session(superuser, deadline=context.deadline, database=in_use.database) as admin,
+        ):
+            yield Opened(rds=rds, admin=admin)
 
-    def propose(self, current: Credential, context: Context) -> Credential:
-        user = next_user(current, longest=LONGEST_NAME, unit="characters")
-        return current.replaced(username=user, password=self._policy.generate())
+    def _shut_out(self, work: Opened, old: Credential, context: Context) -> None:
+        """It gets a password that nobody knows. Its sessions go on: RDS ends none."""
+        if logs_in(old, deadline=context.deadline):
+            set_password(work.rds, old.replaced(password=self._settings.policy.generate()), deadline=context.deadline)
 
-    def apply(self, pending: Credential, context: Context) -> None:
-        with ExitStack() as sessions:
-            self._let_in(self._open(pending, context, sessions), pending, context)
-
-    def verify(self, pending: Credential, context: Context) -> None:
-        """Log in. That the rights are equal, setSecret has seen to."""
-        with Session(pending, deadline=context.deadline) as session:
-            session.run("VALUES CURRENT TIMESTAMP")
-
-    def retire(self, old: Credential, context: Context) -> None:
-        """The idle user gets a password that nobody knows, until `apply` or `restore` sets another. Its sessions go on: RDS ends none."""
-        with ExitStack() as sessions:
-            opened = self._open(old, context, sessions)
-            context.confirm_idle()
-            if logs_in(old, deadline=context.deadline):
-                set_password(opened.rds, old.replaced(password=self._policy.generate()), deadline=context.deadline)
-            prove_refused(logs_in(old, deadline=context.deadline), replace(opened.rds.place, user=old.username))
-
-    def restore(self, old: Credential, context: Context) -> None:
-        """The old user gets its old password back; its rights are made equal to the current one's, as by `apply`."""
-        if old.username == context.current().username:
-            self.verify(old, context)  # promoted already
-            return
-        with ExitStack() as sessions:
-            opened = self._open(old, context, sessions)
-            context.confirm_idle()
-            self._let_in(opened, old, context)
-
-    def _open(self, idle: Credential, context: Context, sessions: ExitStack) -> "_Opened":
-        """The superuser's sessions of one step. `idle` is the user that is not current."""
-        current = context.current()
-        if idle.username != alternate(current.username):
-            raise no_partner(idle)
-        superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
-        # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
-        in_use = sessions.enter_context(Session(current, deadline=context.deadline))
-        rds = sessions.enter_context(Session(superuser, deadline=context.deadline, database=RDSADMIN))
-        admin = sessions.enter_context(Session(superuser, deadline=context.deadline, database=in_use.database))
-        return _Opened(rds=rds, admin=admin)
-
-    def _let_in(self, opened: "_Opened", pending: Credential, context: Context) -> None:
-        """Make a user's login valid, and its rights those of the current one."""
-        admin, current, name = opened.admin, context.current().username, pending.username
+    def _let_in(self, work: Opened, pending: Credential, context: Context) -> None:
+        admin, current, name = work.admin, context.current().username, pending.username
         if told := not_copied(admin, current):
             what = f"{current} has privileges of a kind that is not made equal ({', '.join(told)})"
             raise admin.place.error(Kind.POLICY, what, "grant those to a role, and the role to the user")
         groups = groups_of(admin, current)
         if not logs_in(pending, deadline=context.deadline):
-            set_or_add(opened.rds, pending, groups=groups, deadline=context.deadline)
-        equalise_groups(opened.rds, name, wanted=groups, found=groups_of(admin, name))
+            set_or_add(work.rds, pending, groups=groups, deadline=context.deadline)
+        equalise_groups(work.rds, name, wanted=groups, found=groups_of(admin, name))
         for change in _changes(admin, current, name):
             if change.known:
                 admin.attempt(change.statement)
         if left := [change.statement for change in _changes(admin, current, name)]:
-            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-            check = f"what the superuser was not allowed to do, which somebody else may do by hand: {'; '.join(left[:SHOWN])}{more}"
-            raise admin.place.error(Kind.PERMISSION, f"{name} may not do the same as {current}", check)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """The superuser's sessions: in RDSADMIN, and in the application's database."""
-
-    rds: Session
-    admin: Session
+            raise unequal(admin.place, idle=name, current=current, statements=left)
 
 
 def _changes(admin: Session, current: str, name: str) -> list[Change]:

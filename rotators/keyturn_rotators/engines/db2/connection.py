@@ -17,6 +17,7 @@ from typing import Any, Self
 import ibm_db_dbi
 
 import keyturn_rotators
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.db2.explanations import COMMUNICATION, REFUSED, SECURITY, code_of, explained, is_of_tls, not_of_its_credential
@@ -139,6 +140,16 @@ def _greet(credential: Credential, deadline: Deadline) -> None:
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     """Whether the server takes the credential. Raises RotationError where it cannot say."""
     return is_taken(lambda: Session(credential, deadline=deadline))
+
+
+def _tried(credential: Credential, deadline: Deadline) -> None:
+    with Session(credential, deadline=deadline) as session:
+        session.run("VALUES CURRENT TIMESTAMP")
+
+
+BACK_END = BackEnd(
+    log_in=lambda credential, deadline: Session(credential, deadline=deadline), port=lambda _: PORT, tried=_tried, forbidden=FORBIDDEN
+)
 
 
 def identifier(name: str) -> str:

@@ -12,8 +12,9 @@ from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.elasticache.users import AwsUser
-from keyturn_rotators.engines.redis.connection import PORT, Session, first_accepted, logs_in
+from keyturn_rotators.engines.redis.connection import PORT, Session, logs_in
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.logins import first_accepted
 from keyturn_rotators.network import Place
 from keyturn_rotators.passwords import PasswordPolicy
 from keyturn_rotators.proof import prove_refused
@@ -77,7 +78,7 @@ class Overlap:
         user = self._user(current, context)
         if _has_host(pending) and current.get("password"):
             # Whoever wrote the secret knows a password of the user that it names, or nothing is done in its name.
-            first_accepted(pending, current, deadline=context.deadline).close()
+            first_accepted(pending, current, login=lambda credential: Session(credential, deadline=context.deadline)).close()
         user.active()
         user.set_passwords(_distinct(pending, current))
         user.active()

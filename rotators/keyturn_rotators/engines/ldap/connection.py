@@ -16,7 +16,6 @@ from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.ldap.results import OK, failure, refused_login
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import CONNECT_WITHIN, NO_TLS, Place
-from keyturn_rotators.proof import is_taken
 from keyturn_rotators.tls import client_context
 
 PORT, PORT_WITHOUT_LDAPS = 636, 389
@@ -210,8 +209,3 @@ def port_of(credential: Credential) -> int:
 
 def place_of(credential: Credential) -> Place:
     return Place.of(credential, port=port_of(credential), user=credential.username)
-
-
-def logs_in(credential: Credential, *, deadline: Deadline, name: str) -> bool:
-    """Whether the credential is taken. Raises RotationError where the directory cannot say."""
-    return is_taken(lambda: Session(credential, deadline=deadline, name=name))

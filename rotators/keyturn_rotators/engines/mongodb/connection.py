@@ -7,6 +7,7 @@ from typing import Self
 
 from pymongo.errors import OperationFailure, PyMongoError
 
+from keyturn_rotators.back_end import BackEnd, differs_in
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mongodb.driver import PORT, Client, Document, reach
@@ -15,7 +16,6 @@ from keyturn_rotators.network import Place
 from keyturn_rotators.proof import is_taken
 
 DATABASE = "admin"
-CONNECTION_FIELDS = ("authSource", "replicaSet")  # besides those that every engine has
 LONGEST_WORDS = 300  # characters of a server's message
 AUTHENTICATION_FAILED = 18
 UNAUTHORIZED = 13
@@ -107,20 +107,16 @@ def source(credential: Credential) -> str:
     return credential.text("authSource") if credential.get("authSource") else credential.database(DATABASE)
 
 
-def leads_elsewhere(credential: Credential, current: Credential) -> str | None:
-    """The name of the first of this engine's fields of the connection that is not the same."""
-    return next((name for name in CONNECTION_FIELDS if credential.get(name) != current.get(name)), None)
-
-
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     """Whether the server takes the credential. Raises RotationError where it cannot say."""
     return is_taken(lambda: Session(credential, deadline=deadline))
 
 
-def log_in(credential: Credential, *, deadline: Deadline) -> None:
-    """Raises RotationError where the server does not take the credential."""
-    with Session(credential, deadline=deadline):
-        pass
+BACK_END = BackEnd(
+    log_in=lambda credential, deadline: Session(credential, deadline=deadline),
+    port=lambda _: PORT,
+    differs=differs_in("authSource", "replicaSet"),
+)
 
 
 _NOT_PRIMARY = (Kind.SERVER, "that the host is the primary: DocumentDB's cluster endpoint, or the field replicaSet of the secret")

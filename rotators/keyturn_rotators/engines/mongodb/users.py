@@ -4,10 +4,14 @@ https://www.mongodb.com/docs/manual/reference/command/nav-user-management/
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyturn_rotators.engines.mongodb.connection import NOT_KNOWN, UNAUTHORIZED, Session
+from keyturn_rotators.credential import Credential
+from keyturn_rotators.engine import Context
+from keyturn_rotators.engines.mongodb.connection import NOT_KNOWN, UNAUTHORIZED, Session, source
 from keyturn_rotators.engines.mongodb.driver import Document
 from keyturn_rotators.errors import Kind
 
@@ -74,6 +78,13 @@ class Users:
             self._session.attempt("revokeRolesFromUser", user.name, roles=_listed(user.roles))
         # What it is at. DocumentDB ends nobody's sessions, and the superuser need not be allowed to.
         self._session.attempt("killAllSessions", [{"user": user.name, "db": self._database}], unless=NOT_KNOWN | {UNAUTHORIZED})
+
+
+@contextmanager
+def users_of(superuser: Credential, credential: Credential, context: Context) -> Iterator[Users]:
+    """The users of the credential's database. The superuser may be kept by another one: its commands are run in theirs."""
+    with Session(superuser, deadline=context.deadline) as session:
+        yield Users(session.within(source(credential)), database=source(credential))
 
 
 def _user(found: Document) -> User:

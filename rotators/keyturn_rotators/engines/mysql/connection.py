@@ -9,6 +9,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CR
 from pymysql.err import InterfaceError, MySQLError
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.mysql import ed25519
@@ -204,6 +205,15 @@ class Refusal(RotationError):
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     """Whether the server takes the credential. Raises RotationError where it cannot say."""
     return is_taken(lambda: Session(credential, deadline=deadline))
+
+
+def _tried(credential: Credential, deadline: Deadline) -> None:
+    """In the app's database."""
+    with Session(credential, deadline=deadline, database=True) as session:
+        session.run("SELECT CURRENT_USER()")
+
+
+BACK_END = BackEnd(log_in=lambda credential, deadline: Session(credential, deadline=deadline), port=lambda _: PORT, tried=_tried)
 
 
 def _words(error: Exception, *, hidden: str) -> str:

@@ -3,85 +3,38 @@
 The old password is dead as soon as setSecret is through: until the new version is current and its apps have it, they cannot log in.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
 from keyturn_rotators.engines.mysql.accounts import PLUGINS, accounts, set_password, stored
-from keyturn_rotators.engines.mysql.connection import PORT, Session, logs_in
+from keyturn_rotators.engines.mysql.connection import BACK_END, Session
 from keyturn_rotators.engines.mysql.explanations import MISSING_CURRENT_PASSWORD, PASSWORD_POLICY
 from keyturn_rotators.engines.mysql.locking import lock
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.logins import same_user, valid_login
-from keyturn_rotators.network import Place
-from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
-from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.superuser import Superuser
+from keyturn_rotators.one_user import OneUser, Setter
 
 OWN_PASSWORD = "ALTER USER USER() IDENTIFIED BY %s"  # noqa: S105  # a statement
 
 
-class SingleUser:
+class SingleUser(OneUser[Session, Setter]):
     """One user, one password."""
 
-    principal = ("username", "password")  # the user goes on; only a password that nobody uses any more is retired
+    back_end = BACK_END
 
-    def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
-        self._policy = policy
-        self._superuser = superuser
+    @contextmanager
+    def _open(self, itself: Session, valid: Credential, wanted: Credential, context: Context) -> Iterator[Setter]:
+        if not self._settings.superuser.is_named(context):
+            lock(itself.prepared(), wanted.username, deadline=context.deadline)
+            yield lambda credential: change_own(itself, credential, valid)
+            return
+        with Session(self._superuser(wanted, context), deadline=context.deadline) as admin:
+            lock(admin.prepared(), wanted.username, deadline=context.deadline)
+            yield lambda credential: change_all(admin, itself, credential)
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        return cls(PasswordPolicy.from_environment(environ, excluded=EXCLUDED), Superuser.from_environment(environ))
-
-    def propose(self, current: Credential, context: Context) -> Credential:
-        current.username  # noqa: B018  # a secret without a user is refused before a version of it is written
-        return current.replaced(password=self._policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == current.username else "username"
-
-    def apply(self, pending: Credential, context: Context) -> None:
-        if not logs_in(pending, deadline=context.deadline):
-            self._change(pending, context, locked=lambda: None)
-
-    def verify(self, pending: Credential, context: Context) -> None:
-        with Session(pending, deadline=context.deadline, database=True) as session:
-            session.run("SELECT CURRENT_USER()")
-
-    def retire(self, old: Credential, context: Context) -> None:
-        """The password died when it was changed: that is proved, and nothing more can be done.
-
-        The server does not know with which password a session of the user was opened, so none is ended.
-        """
-        with Session(context.current(), deadline=context.deadline):
-            pass  # whoever cannot log in with what is current cannot tell a refusal of the old from another
-        prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
-
-    def restore(self, old: Credential, context: Context) -> None:
-        """The password is changed back, and the current one is dead: the version must be promoted next."""
-        same_user(old, context.current())
-        if not logs_in(old, deadline=context.deadline):
-            self._change(old, context, locked=context.confirm_idle)
-
-    def _change(self, pending: Credential, context: Context, *, locked: Callable[[], None]) -> None:
-        """`locked` is called once nobody else can change the user."""
-        with ExitStack() as sessions:
-            itself, valid = valid_login(
-                lambda valid: (sessions.enter_context(Session(valid, deadline=context.deadline)), valid), before=pending, context=context
-            )
-            if not (self._superuser.secret or context.current().superuser_secret):
-                lock(itself.prepared(), pending.username, deadline=context.deadline)
-                locked()
-                change_own(itself, pending, valid)
-                return
-            superuser = self._superuser.login(pending, context, port=PORT, users=(pending.username,))
-            admin = sessions.enter_context(Session(superuser, deadline=context.deadline)).prepared()
-            lock(admin, pending.username, deadline=context.deadline)
-            locked()
-            change_all(admin, itself, pending)
+    def _change(self, work: Setter, wanted: Credential, context: Context) -> None:
+        work(wanted)
 
 
 def change_all(admin: Session, itself: Session, pending: Credential) -> None:

@@ -1,23 +1,18 @@
-"""Two users in turn: the idle one gets the new password, and may do what the other may, at every rotation.
+"""Two users in turn: `APP` and `APP_CLONE`, which are AWS's names, so that its secrets carry on.
 
-`APP` and `APP_CLONE` are AWS's names, so that its secrets carry on. The user in use is not touched, so its credential works until the next
-rotation. A user of Oracle's is a schema too: what it owns its partner cannot own, so a user that owns anything is refused.
+A user of Oracle's is a schema too: what it owns its partner cannot own, so a user that owns anything is refused.
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import replace
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from keyturn_rotators.alternation import no_partner
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.oracle.connection import PORT, Session, identifier, logs_in, user_name
-from keyturn_rotators.engines.oracle.pairs import base, is_partner, next_user
+from keyturn_rotators.engines.oracle.connection import Session, identifier, logs_in, user_name
+from keyturn_rotators.engines.oracle.pairs import LONGEST_NAME, base, is_partner, next_user
 from keyturn_rotators.engines.oracle.rights import default_roles, owned, rights_of
 from keyturn_rotators.engines.oracle.users import (
-    FORBIDDEN,
-    LONGEST_PASSWORD,
+    BACK_END,
     Account,
     allow,
     create,
@@ -29,97 +24,59 @@ from keyturn_rotators.engines.oracle.users import (
     superusers_session,
 )
 from keyturn_rotators.errors import Kind
-from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
-from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.rights import Change, changes
-from keyturn_rotators.superuser import Superuser
-
-SHOWN = 5  # statements in a message
+from keyturn_rotators.in_turn import InTurn
+from keyturn_rotators.rights import Change, changes, unequal
 
 
-class AlternatingUsers:
+class AlternatingUsers(InTurn[Session, Session]):
     """The user and its clone, changed by the user of the secret that masterarn names."""
 
-    principal = ("username",)
+    back_end = BACK_END
+    longest_name = LONGEST_NAME
 
-    def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
-        self._policy = policy
-        self._superuser = superuser
+    def _next_user(self, current: Credential) -> str:
+        return next_user(current)
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        policy = PasswordPolicy.from_environment(environ, excluded=EXCLUDED, forbidden=FORBIDDEN, longest=LONGEST_PASSWORD)
-        return cls(policy, Superuser.from_environment(environ))
+    def _are_partners(self, idle: Credential, current: Credential) -> bool:
+        return is_partner(idle, current)
 
-    def propose(self, current: Credential, context: Context) -> Credential:
-        return current.replaced(username=next_user(current), password=self._policy.generate())
+    def _are_one(self, one: Credential, other: Credential) -> bool:
+        return user_name(one) == user_name(other)
 
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if is_partner(pending, current) else "username"
+    @contextmanager
+    def _open(self, in_use: Session, idle: Credential, context: Context) -> Iterator[Session]:
+        with superusers_session(self._superuser(idle, context), in_use, deadline=context.deadline) as admin:
+            lock(admin, base(user_name(context.current())), deadline=context.deadline)
+            yield admin
 
-    def apply(self, pending: Credential, context: Context) -> None:
-        with ExitStack() as sessions:
-            self._let_in(self._locked(pending, context, sessions), pending, context)
+    def _shut_out(self, work: Session, old: Credential, context: Context) -> None:
+        """The account is locked and its sessions ended."""
+        found = find_account(work, user_name(old))
+        if found and not found.locked:
+            allow(work, found.name, login=False)
+        end_sessions(work, user_name(old), deadline=context.deadline)
 
-    def verify(self, pending: Credential, context: Context) -> None:
-        """Log in. That the rights are equal, setSecret has seen to: the user cannot see the other's."""
-        with Session(pending, deadline=context.deadline) as session:
-            session.run("SELECT SYSDATE FROM dual")
+    def _let_in_again(self, work: Session, old: Credential, context: Context) -> None:
+        found = find_account(work, user_name(old))
+        if found and found.locked:
+            # The password that retiring has locked in is the old one: it is not set again, which a password history would refuse.
+            allow(work, found.name, login=True)
+        self._let_in(work, old, context)
 
-    def retire(self, old: Credential, context: Context) -> None:
-        """The idle user's account is locked and its sessions ended, until `apply` or `restore` lets it in again."""
-        with ExitStack() as sessions:
-            admin = self._locked(old, context, sessions)
-            context.confirm_idle()
-            found = find_account(admin, user_name(old))
-            if found and not found.locked:
-                allow(admin, found.name, login=False)
-            end_sessions(admin, user_name(old), deadline=context.deadline)
-            prove_refused(logs_in(old, deadline=context.deadline), replace(admin.place, user=old.username))
-
-    def restore(self, old: Credential, context: Context) -> None:
-        """The old user may log in with its old password; its rights are made equal to the current one's, as by `apply`."""
-        if user_name(old) == user_name(context.current()):
-            self.verify(old, context)  # promoted already
-            return
-        with ExitStack() as sessions:
-            admin = self._locked(old, context, sessions)
-            context.confirm_idle()
-            found = find_account(admin, user_name(old))
-            if found and found.locked:
-                # The password that retiring has locked in is the old one: it is not set again, which a password history would refuse.
-                allow(admin, found.name, login=True)
-            self._let_in(admin, old, context)
-
-    def _locked(self, idle: Credential, context: Context, sessions: ExitStack) -> Session:
-        """The superuser's session, with the lock that keeps the steps of one pair apart. `idle` is the user that is not current."""
-        current = context.current()
-        if not is_partner(idle, current):
-            raise no_partner(idle)
-        superuser = self._superuser.login(idle, context, port=PORT, users=(idle.username, current.username))
-        # Whoever wrote the secret knows the password of the user that it names, or nothing is done in its name.
-        itself = sessions.enter_context(Session(current, deadline=context.deadline))
-        admin = sessions.enter_context(superusers_session(superuser, itself, deadline=context.deadline))
-        lock(admin, base(user_name(current)), deadline=context.deadline)
-        return admin
-
-    def _let_in(self, admin: Session, pending: Credential, context: Context) -> None:
-        """Make a user's login valid, and its rights those of the current one."""
+    def _let_in(self, work: Session, pending: Credential, context: Context) -> None:
         name = user_name(pending)
-        wanted = _usable(admin, user_name(context.current()))
-        found = find_account(admin, name)
+        wanted = _usable(work, user_name(context.current()))
+        found = find_account(work, name)
         if found is None:
-            create(admin, pending, wanted)
+            create(work, pending, wanted)
         elif not logs_in(pending, deadline=context.deadline):
-            set_password(admin, pending, unlock=True)
-        _end_rollover(admin, name)
-        for change in _changes(admin, wanted, name):
+            set_password(work, pending, unlock=True)
+        _end_rollover(work, name)
+        for change in _changes(work, wanted, name):
             if change.known:
-                admin.attempt(change.statement)
-        if left := [change.statement for change in _changes(admin, wanted, name)]:
-            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-            check = f"what the superuser was not allowed to do, which somebody else may do by hand: {'; '.join(left[:SHOWN])}{more}"
-            raise admin.place.error(Kind.PERMISSION, f"{name} may not do the same as {wanted.name}", check)
+                work.attempt(change.statement)
+        if left := [change.statement for change in _changes(work, wanted, name)]:
+            raise unequal(work.place, idle=name, current=wanted.name, statements=left)
 
 
 def _usable(admin: Session, name: str) -> Account:

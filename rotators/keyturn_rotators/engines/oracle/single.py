@@ -3,92 +3,16 @@
 The old password is dead as soon as setSecret is through, unless the user's profile has a rollover time: it is taken for as long as that.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.oracle.connection import PORT, Session, logs_in, user_name
-from keyturn_rotators.engines.oracle.users import FORBIDDEN, LONGEST_PASSWORD, end_rollover, lock, set_password, superusers_session
-from keyturn_rotators.logins import same_user, valid_login
-from keyturn_rotators.network import Place
-from keyturn_rotators.passwords import EXCLUDED, PasswordPolicy
-from keyturn_rotators.proof import prove_refused
-from keyturn_rotators.superuser import Superuser
+from keyturn_rotators.engines.oracle.connection import Session, user_name
+from keyturn_rotators.engines.oracle.users import BACK_END, end_rollover, lock, set_password, superusers_session
+from keyturn_rotators.one_user import OneUser
 
 STATUS = "SELECT account_status FROM user_users"
-
-
-class SingleUser:
-    """One user, one password; two where its profile has a rollover time."""
-
-    principal = ("username", "password")  # the user goes on; only a password that nobody uses any more is retired
-
-    def __init__(self, policy: PasswordPolicy, superuser: Superuser) -> None:
-        self._policy = policy
-        self._superuser = superuser
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        policy = PasswordPolicy.from_environment(environ, excluded=EXCLUDED, forbidden=FORBIDDEN, longest=LONGEST_PASSWORD)
-        return cls(policy, Superuser.from_environment(environ))
-
-    def propose(self, current: Credential, context: Context) -> Credential:
-        user_name(current)  # a secret without a user is refused before a version of it is written
-        return current.replaced(password=self._policy.generate())
-
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == current.username else "username"
-
-    def apply(self, pending: Credential, context: Context) -> None:
-        if not logs_in(pending, deadline=context.deadline):
-            self._change(pending, context, locked=lambda: None)
-
-    def verify(self, pending: Credential, context: Context) -> None:
-        with Session(pending, deadline=context.deadline) as session:
-            session.run("SELECT SYSDATE FROM dual")
-
-    def retire(self, old: Credential, context: Context) -> None:
-        """The rollover period is ended, if there is one: the old password died with it, or when it was changed. That is proved.
-
-        The server does not know with which password a session of the user was opened, so none is ended.
-        """
-        with ExitStack() as sessions:
-            passwords = self._passwords(old, context, sessions)
-            context.confirm_idle()
-            passwords.settle()
-        prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
-
-    def restore(self, old: Credential, context: Context) -> None:
-        """The password is changed back. Without a rollover time the current one is dead then: the version must be promoted next."""
-        same_user(old, context.current())
-        if not logs_in(old, deadline=context.deadline):
-            self._change(old, context, locked=context.confirm_idle)
-
-    def _change(self, pending: Credential, context: Context, *, locked: Callable[[], None]) -> None:
-        """`locked` is called once nobody else can change the password."""
-        with ExitStack() as sessions:
-            passwords = self._passwords(pending, context, sessions)
-            locked()
-            self._confirm(passwords)
-            passwords.settle()
-            passwords.change(pending)
-
-    def _confirm(self, passwords: "Passwords") -> None:
-        """What a strategy wants to know before anything is changed."""
-
-    def _passwords(self, other: Credential, context: Context, sessions: ExitStack) -> "Passwords":
-        """Whoever may change the user's password, with the lock where there is a superuser, who has one."""
-        itself, valid = valid_login(
-            lambda valid: (sessions.enter_context(Session(valid, deadline=context.deadline)), valid), before=other, context=context
-        )
-        if not (self._superuser.secret or context.current().superuser_secret):
-            return Passwords(itself, None, valid)
-        superuser = self._superuser.login(other, context, port=PORT, users=(other.username,))
-        admin = sessions.enter_context(superusers_session(superuser, itself, deadline=context.deadline))
-        lock(admin, user_name(other), deadline=context.deadline)
-        return Passwords(itself, admin, valid)
 
 
 class Passwords:
@@ -114,3 +38,37 @@ class Passwords:
         if "ROLLOVER" in str(status):
             self.change(self._valid)
             end_rollover(self._admin or self.itself, self.itself.user)
+
+
+class SingleUser(OneUser[Session, Passwords]):
+    """One user, one password; two where its profile has a rollover time."""
+
+    back_end = BACK_END
+
+    def propose(self, current: Credential, context: Context) -> Credential:
+        user_name(current)  # a name that the server cannot have is refused before a version of it is written
+        return super().propose(current, context)
+
+    @contextmanager
+    def _open(self, itself: Session, valid: Credential, wanted: Credential, context: Context) -> Iterator[Passwords]:
+        """The lock is the superuser's, where there is one."""
+        if not self._settings.superuser.is_named(context):
+            yield Passwords(itself, None, valid)
+            return
+        with superusers_session(self._superuser(wanted, context), itself, deadline=context.deadline) as admin:
+            lock(admin, user_name(wanted), deadline=context.deadline)
+            yield Passwords(itself, admin, valid)
+
+    def _confirm(self, passwords: Passwords) -> None:
+        """What a strategy wants to know before anything is changed."""
+
+    def _change(self, work: Passwords, wanted: Credential, context: Context) -> None:
+        self._confirm(work)
+        work.settle()
+        work.change(wanted)
+
+    def _end(self, itself: Session, old: Credential, context: Context) -> None:
+        """The rollover period, if there is one: the old password died with it, or when it was changed."""
+        with self._open(itself, context.current(), old, context) as passwords:
+            context.confirm_idle()
+            passwords.settle()

@@ -4,9 +4,10 @@ import hashlib
 import time
 from dataclasses import dataclass
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.oracle.connection import Session, identifier, user_name
+from keyturn_rotators.engines.oracle.connection import PORT, Session, identifier, user_name
 from keyturn_rotators.engines.oracle.explanations import NO_SUCH_SESSION, NOT_DECLARED, REFUSED
 from keyturn_rotators.errors import Kind
 
@@ -23,6 +24,20 @@ FROM dba_users WHERE username = :1"""
 DATABASE = "SELECT SYS_CONTEXT('USERENV', 'DB_UNIQUE_NAME'), SYS_CONTEXT('USERENV', 'CON_NAME') FROM dual"
 SESSIONS = "SELECT sid, serial#, inst_id FROM gv$session WHERE username = :1 AND status <> 'KILLED'"
 KILL_OF_RDS = "BEGIN rdsadmin.rdsadmin_util.kill(sid => :1, serial => :2, method => 'IMMEDIATE'); END;"
+
+
+def _tried(credential: Credential, deadline: Deadline) -> None:
+    with Session(credential, deadline=deadline) as session:
+        session.run("SELECT SYSDATE FROM dual")
+
+
+BACK_END = BackEnd(
+    log_in=lambda credential, deadline: Session(credential, deadline=deadline),
+    port=lambda _: PORT,
+    tried=_tried,
+    forbidden=FORBIDDEN,
+    longest_password=LONGEST_PASSWORD,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pg8000.converters import identifier, literal
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.errors import Kind, RotationError
@@ -169,6 +170,14 @@ class Session:
 def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     """Whether the server takes the credential. Raises RotationError where it cannot say."""
     return is_taken(lambda: Session(credential, deadline=deadline))
+
+
+def _tried(credential: Credential, deadline: Deadline) -> None:
+    with Session(credential, deadline=deadline) as session:
+        session.run("SELECT pg_catalog.now()")
+
+
+BACK_END = BackEnd(log_in=lambda credential, deadline: Session(credential, deadline=deadline), port=lambda _: PORT, tried=_tried)
 
 
 def verifier(password: str) -> str:

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.rabbitmq.secured import secured
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import Place, connect
-from keyturn_rotators.proof import is_taken
 
 PORT, PORT_WITHOUT_TLS = 5671, 5672
 HEADER = b"AMQP\x00\x00\x09\x01"
@@ -40,19 +40,9 @@ def place_of(credential: Credential) -> Place:
     return Place.of(credential, port=_port(credential), user=credential.username)
 
 
-def log_in(credential: Credential, *, deadline: Deadline) -> None:
-    """Log in, open the virtual host, and leave. Raises RotationError."""
-    with _logged_in(credential, deadline):
-        pass
-
-
-def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
-    """Whether the server takes the credential. Raises RotationError where it cannot say."""
-    return is_taken(lambda: _logged_in(credential, deadline))
-
-
 @contextmanager
-def _logged_in(credential: Credential, deadline: Deadline) -> Iterator[None]:
+def logged_in(credential: Credential, deadline: Deadline) -> Iterator[None]:
+    """Log in, open the virtual host, and leave. Raises RotationError."""
     place, host = place_of(credential), vhost(credential)
     plain = f"\0{credential.username}\0{credential.password}".encode()
     try:
@@ -70,6 +60,9 @@ def _logged_in(credential: Credential, deadline: Deadline) -> Iterator[None]:
 
 def _port(credential: Credential) -> int:
     return PORT if credential.tls else PORT_WITHOUT_TLS
+
+
+BACK_END = BackEnd(log_in=logged_in, port=_port, differs=lambda one, other: None if vhost(one) == vhost(other) else "vhost")
 
 
 class _Handshake:

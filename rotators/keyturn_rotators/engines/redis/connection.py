@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.redis.protocol import NotRedis, Reply, ServerError, Stream
@@ -104,13 +105,4 @@ def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     return is_taken(lambda: Session(credential, deadline=deadline))
 
 
-def first_accepted(*credentials: Credential, deadline: Deadline) -> Session:
-    """A login with the first of them that the server takes. Raises the refusal of the last where it takes none."""
-    *others, last = credentials
-    for credential in others:
-        try:
-            return Session(credential, deadline=deadline)
-        except RotationError as error:
-            if error.kind is not Kind.AUTHENTICATION:
-                raise
-    return Session(last, deadline=deadline)
+BACK_END = BackEnd(log_in=lambda credential, deadline: Session(credential, deadline=deadline), port=lambda _: PORT)

@@ -3,70 +3,50 @@
 The old password is dead as soon as setSecret is through: until the new version is current and its apps have it, they cannot log in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Self
 
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.engine import Context
-from keyturn_rotators.engines.redis.connection import PORT, Session, logs_in
-from keyturn_rotators.engines.redis.users import digest
-from keyturn_rotators.engines.redis.work import Settings
+from keyturn_rotators.engines.redis.connection import BACK_END, Session
+from keyturn_rotators.engines.redis.users import Users, digest
+from keyturn_rotators.engines.redis.work import RedisSettings
 from keyturn_rotators.errors import Kind, RotationError
-from keyturn_rotators.logins import same_user, valid_login
-from keyturn_rotators.network import Place
-from keyturn_rotators.proof import prove_refused
+from keyturn_rotators.one_user import OneUser, T
 
 
-class SingleUser:
+class SingleUser(OneUser[Session, Users]):
     """One user, one password."""
 
-    principal = ("username", "password")  # the user goes on; only a password that nobody uses any more is retired
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    back_end = BACK_END
+    _settings: RedisSettings
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        return cls(Settings.from_environment(environ))
+        return cls(RedisSettings.from_environment(environ))
 
-    def propose(self, current: Credential, context: Context) -> Credential:
-        current.username  # noqa: B018  # a secret without a user is refused before a version of it is written
-        return current.replaced(password=self._settings.policy.generate())
+    def _is_settled(self, wanted: Credential, context: Context) -> bool:
+        """Never: where the password is taken already, an earlier attempt may have died before it saved the users."""
+        return False
 
-    def is_successor(self, pending: Credential, current: Credential) -> str | None:
-        return None if pending.username == current.username else "username"
-
-    def apply(self, pending: Credential, context: Context) -> None:
-        with self._login(pending, context) as itself, self._settings.users(itself, pending, context) as users:
-            users.set_passwords(pending.username, (digest(pending),))
-
-    def verify(self, pending: Credential, context: Context) -> None:
-        with Session(pending, deadline=context.deadline):
-            pass  # what the user may do is not the password's
-
-    def retire(self, old: Credential, context: Context) -> None:
-        """The password died when it was replaced: that is proved. With KEYTURN_END_SESSIONS all connections of the user are ended."""
-        current = context.current()
-        same_user(old, current)
-        context.confirm_idle()
-        with Session(current, deadline=context.deadline) as itself:  # a refusal proves something only where the current one is taken
-            if self._settings.end_sessions:
-                with self._settings.users(itself, old, context) as users:
-                    users.end_connections(old.username)
-        prove_refused(logs_in(old, deadline=context.deadline), Place.of(old, port=PORT, user=old.username))
-
-    def restore(self, old: Credential, context: Context) -> None:
-        """The password is changed back, and the current one is dead: the version must be promoted next."""
-        same_user(old, context.current())
-        context.confirm_idle()
-        self.apply(old, context)
-        self.verify(old, context)
-
-    def _login(self, pending: Credential, context: Context) -> Session:
-        """With whichever password is valid now: the pending one's after an attempt that died, AWSPREVIOUS's after a rollback."""
+    def _valid(self, log_in: Callable[[Credential], T], wanted: Credential, context: Context) -> T:
+        """The pending one's after an attempt that died, AWSPREVIOUS's after a rollback."""
         try:
-            return Session(pending, deadline=context.deadline)
+            return log_in(wanted)
         except RotationError as refused:
             if refused.kind is not Kind.AUTHENTICATION:
                 raise
-        return valid_login(lambda valid: Session(valid, deadline=context.deadline), before=pending, context=context)
+        return super()._valid(log_in, wanted, context)
+
+    def _open(self, itself: Session, valid: Credential, wanted: Credential, context: Context) -> AbstractContextManager[Users]:
+        return self._settings.users(itself, lambda: self._superuser(wanted, context), context)
+
+    def _change(self, work: Users, wanted: Credential, context: Context) -> None:
+        work.set_passwords(wanted.username, (digest(wanted),))
+
+    def _end(self, itself: Session, old: Credential, context: Context) -> None:
+        """With KEYTURN_END_SESSIONS all connections of the user."""
+        if self._settings.end_sessions:
+            with self._open(itself, context.current(), old, context) as users:
+                users.end_connections(old.username)

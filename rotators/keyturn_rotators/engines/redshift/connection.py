@@ -16,8 +16,10 @@ from redshift_connector.core import Connection
 from redshift_connector.cursor import Cursor
 from redshift_connector.error import Error
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
+from keyturn_rotators.engines.redshift.passwords import FORBIDDEN, LONGEST
 from keyturn_rotators.errors import Kind, RotationError
 from keyturn_rotators.network import CONNECT_WITHIN, Place, connect
 from keyturn_rotators.proof import is_taken
@@ -150,10 +152,19 @@ def logs_in(credential: Credential, *, deadline: Deadline) -> bool:
     return is_taken(lambda: Session(credential, deadline=deadline))
 
 
-def log_in(credential: Credential, *, deadline: Deadline) -> None:
-    """Log in and ask for something. Raises RotationError where that fails."""
+def _tried(credential: Credential, deadline: Deadline) -> None:
     with Session(credential, deadline=deadline) as session:
         session.run("SELECT 1")
+
+
+BACK_END = BackEnd(
+    log_in=lambda credential, deadline: Session(credential, deadline=deadline),
+    port=lambda _: PORT,
+    tried=_tried,
+    forbidden=FORBIDDEN,
+    longest_password=LONGEST,
+    asks_for_classes=True,
+)
 
 
 def reach(credential: Credential, place: Place, *, deadline: Deadline) -> None:

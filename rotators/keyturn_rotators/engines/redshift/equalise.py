@@ -7,8 +7,8 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_DEFAULT_PRIVILEGES.html
 from keyturn_rotators.engines.redshift.connection import Session, identifier
 from keyturn_rotators.engines.redshift.rights import Differences, Right, differences, rights
 from keyturn_rotators.errors import Kind, RotationError
+from keyturn_rotators.rights import shown
 
-SHOWN = 5  # rights in a message
 PASSES = 2  # what is revoked on a table goes from its columns, too, where it may have been granted
 PLAIN = frozenset({"DATABASE", "SCHEMA", "TABLE", "LANGUAGE"})
 SCOPES = frozenset({"TABLES IN SCHEMA", "FUNCTIONS IN SCHEMA", "SCHEMAS IN DATABASE", "TABLES IN DATABASE", "FUNCTIONS IN DATABASE"})
@@ -83,10 +83,9 @@ def _on(right: Right) -> str:
 
 
 def _unequal(session: Session, idle: str, left: list[str]) -> RotationError:
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
     return RotationError(
         Kind.PERMISSION,
-        f"{idle} may not do the same as the user in use: {'; '.join(left[:SHOWN])}{more}",
+        f"{idle} may not do the same as the user in use: {shown(left)}",
         check="that these rights are given to a group or a role that both users have, or to both by hand: a user's own rights on functions"
         " and procedures are not copied",
         secret=session.place.secret,

@@ -4,11 +4,12 @@ A password is a parameter, and quoted by the server: pytds writes the beginning 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from keyturn_rotators.back_end import BackEnd
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
-from keyturn_rotators.engines.sqlserver.connection import Session, identifier
+from keyturn_rotators.engines.sqlserver.connection import MASTER, PORT, Session, identifier
 from keyturn_rotators.engines.sqlserver.explanations import NO_SUCH_SESSION, REFUSED
 from keyturn_rotators.errors import Kind
 
@@ -25,6 +26,20 @@ SESSIONS = "SELECT session_id FROM sys.dm_exec_sessions WHERE original_login_nam
 SEEN = "SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = %s"
 CONTAINED = 2  # authentication_type of a user whose password its database keeps
 AUTHENTICATION = "SELECT authentication_type FROM sys.database_principals WHERE principal_id = USER_ID()"
+
+
+def _in_its_database(credential: Credential, deadline: Deadline) -> Session:
+    """In the database of the secret: users of a contained one cannot enter any other."""
+    return Session(credential, deadline=deadline, database=credential.database(MASTER))
+
+
+def _tried(credential: Credential, deadline: Deadline) -> None:
+    with _in_its_database(credential, deadline) as session:
+        session.run("SELECT ORIGINAL_LOGIN()")
+
+
+IN_ITS_DATABASE = BackEnd(log_in=_in_its_database, port=lambda _: PORT, tried=_tried, longest_password=LONGEST_PASSWORD)
+IN_MASTER = replace(IN_ITS_DATABASE, log_in=lambda credential, deadline: Session(credential, deadline=deadline))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

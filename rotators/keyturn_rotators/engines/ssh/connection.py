@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import paramiko
 
+from keyturn_rotators.back_end import differs_in
 from keyturn_rotators.credential import Credential
 from keyturn_rotators.deadline import Deadline
 from keyturn_rotators.engines.ssh.keys import HOST_KEY, PRIVATE, host_keys, private_key
@@ -124,9 +125,7 @@ def logs_in(credential: Credential, *, deadline: Deadline, by_key: bool) -> bool
     return is_taken(lambda: Session(credential, deadline=deadline, by_key=by_key))
 
 
-def same_server(pending: Credential, current: Credential) -> str | None:
-    """The name of the first field of the connection besides AWS's that differs."""
-    return next((name for name in (HOST_KEY, "authorized_keys") if pending.get(name) != current.get(name)), None)
+same_server = differs_in(HOST_KEY, "authorized_keys")
 
 
 def same_account(old: Credential, current: Credential) -> None:
