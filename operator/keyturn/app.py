@@ -263,7 +263,7 @@ async def run(settings: Settings) -> int:
         ):
             lagging = asyncio.create_task(lag.run())
             try:
-                return await _lead(elector, leader, metrics)
+                return await lead(elector, leader, metrics)
             finally:
                 lagging.cancel()
 
@@ -273,19 +273,22 @@ def _while(condition: Callable[[], bool], check: Callable[[], str | None]) -> Ca
     return lambda: check() if condition() else None
 
 
-async def _lead(elector: Elector, leader: Leader, metrics: Metrics) -> int:
+async def lead(elector: Elector, leader: Leader, metrics: Metrics) -> int:
     """Wait for the lease, lead, and give the lease back at a clean end."""
     me = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):  # until kopf takes the signals over
         loop.add_signal_handler(number, lambda: me.cancel() if me else None)
+    parts: list[asyncio.Task[None]] = []
     try:
         await elector.acquire()
         metrics.leader(True)
-        holding = asyncio.create_task(elector.hold(), name="lease")
-        leading = asyncio.create_task(leader.run(), name="leader")
-        await asyncio.wait({holding, leading}, return_when=asyncio.FIRST_COMPLETED)
+        parts += [holding := asyncio.create_task(elector.hold(), name="lease"), leading := asyncio.create_task(leader.run(), name="leader")]
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
+        for part in reversed(parts):  # whoever gets the lease next must find nobody at work
+            part.cancel()
+            await asyncio.wait([part])
         if elector.leading:
             await elector.release()
         return 0
