@@ -79,8 +79,11 @@ class Case:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the rotation function."""
-        return {"KEYTURN_STRATEGY": self.strategy} | ({"KEYTURN_PROVIDER_FILE": self.declaration.name} if self.declaration else {})
+        """Of the rotation function. Providers keep a few keys only, and nobody else revokes old ones here."""
+        strategy = {"KEYTURN_STRATEGY": self.strategy}
+        if self.declaration is None:
+            return strategy
+        return strategy | {"KEYTURN_PROVIDER_FILE": self.declaration.name, "KEYTURN_REVOKE_SUPERSEDED": "true"}
 
     def zip(self, path: Path) -> None:
         """Write what is shipped, with the provider's declaration where there is one."""
