@@ -117,15 +117,8 @@ class Credential:
         return not (value is False or (isinstance(value, str) and value.strip().lower() == "false"))
 
     def differs_from(self, other: "Credential") -> str | None:
-        """The name of the first field of the connection that does not mean the same, apart from the user."""
-        return next((name for name in CONNECTION_FIELDS if self._meaning(name) != other._meaning(name)), None)
-
-    def _meaning(self, name: str) -> object:
-        """A port is written as a number or as text, and `ssl` may be left out."""
-        if name == "ssl":
-            return self.tls
-        value = self._fields.get(name)
-        return str(value) if name == "port" else value
+        """The name of the first field of the connection that is not the same, apart from the user."""
+        return next((name for name in CONNECTION_FIELDS if self.get(name) != other.get(name)), None)
 
     def invalid(self, name: str, why: str) -> RotationError:
         """That a field cannot be used; `why` completes "the field x ..."."""

@@ -61,17 +61,9 @@ def test_replacing_a_field_leaves_the_others_and_the_original() -> None:
     assert (first.password, second.password, second.get("mine"), second.secret) == ("canary", "other", {"a": 1}, "arn:x")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [*((name, "another") for name in ("engine", "host", "port", "dbname", "masterarn")), ("ssl", False), ("ssl", "false")],
-)
-def test_a_difference_of_the_connection_is_named(name: str, value: object) -> None:
-    assert Credential(FIELDS).differs_from(Credential(FIELDS | {name: value})) == name
-
-
-@pytest.mark.parametrize(("one", "other"), [({"port": 5432}, {"port": "5432"}), ({}, {"ssl": True}), ({"ssl": "true"}, {"ssl": True})])
-def test_what_means_the_same_is_no_difference_of_the_connection(one: dict[str, object], other: dict[str, object]) -> None:
-    assert Credential(FIELDS | one).differs_from(Credential(FIELDS | other)) is None
+@pytest.mark.parametrize("name", ["engine", "host", "port", "dbname", "ssl", "masterarn"])
+def test_a_difference_of_the_connection_is_named(name: str) -> None:
+    assert Credential(FIELDS).differs_from(Credential(FIELDS | {name: "another"})) == name
 
 
 def test_user_and_password_are_no_difference_of_the_connection() -> None:
